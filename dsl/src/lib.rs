@@ -1,0 +1,8 @@
+//! Kiln's three IRs, their builders, device descriptions, verifiers, lowering and emitters.
+pub mod array;
+pub mod device;
+pub mod kernel;
+pub mod num;
+pub mod sequence;
+mod verified;
+pub use verified::Verified;

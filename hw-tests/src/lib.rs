@@ -1,0 +1,1 @@
+//! Kiln's runner on a real NPU over XRT

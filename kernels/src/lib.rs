@@ -1,0 +1,1 @@
+//! Kiln's kernels, designs and the Whisper encoder

@@ -1,0 +1,1 @@
+//! Kiln's simulator: bit-exact function, core timing, the array in discrete events
