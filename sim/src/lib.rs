@@ -1,1 +1,2 @@
 //! Kiln's simulator: bit-exact function, core timing, the array in discrete events
+pub mod executor;

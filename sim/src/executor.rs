@@ -1,0 +1,152 @@
+//! The seam between the array simulation and what runs inside a core: a kernel call on tile memories.
+
+use kiln_dsl::array::KernelId;
+
+/// Bytes of every tile's data memory, by dense tile index.
+///
+/// A kernel reads and writes them in place; its arguments may lie in its own tile's memory or in a
+/// neighbour's, and never overlap where one of them is written (`verify` refuses such calls).
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct TileMemories {
+    memories: Vec<Vec<u8>>,
+}
+
+impl TileMemories {
+    /// Memories with the given content; the position in the list is the dense tile index.
+    pub fn new(memories: Vec<Vec<u8>>) -> TileMemories {
+        TileMemories { memories }
+    }
+
+    /// Number of tiles.
+    pub fn len(&self) -> usize {
+        self.memories.len()
+    }
+
+    /// Whether there is no tile.
+    pub fn is_empty(&self) -> bool {
+        self.memories.is_empty()
+    }
+
+    /// `bytes` bytes from `address` of a tile's memory; `None` when they leave it.
+    pub fn get(&self, tile: usize, address: u32, bytes: u32) -> Option<&[u8]> {
+        let start = address as usize;
+        self.memories.get(tile)?.get(start..start.checked_add(bytes as usize)?)
+    }
+
+    /// As [`TileMemories::get`], to write.
+    pub fn get_mut(&mut self, tile: usize, address: u32, bytes: u32) -> Option<&mut [u8]> {
+        let start = address as usize;
+        self.memories.get_mut(tile)?.get_mut(start..start.checked_add(bytes as usize)?)
+    }
+
+    /// All memories, for a callee that works on several at once.
+    pub fn all(&self) -> &[Vec<u8>] {
+        &self.memories
+    }
+
+    /// All memories, to write, for a callee that works on several at once.
+    pub fn all_mut(&mut self) -> &mut [Vec<u8>] {
+        &mut self.memories
+    }
+}
+
+/// One argument of a kernel call, in the order of the kernel's parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ArgValue {
+    /// A part of a tile's memory.
+    Memory {
+        /// Dense tile index.
+        tile: usize,
+        /// First byte in that tile's memory.
+        address: u32,
+        /// Size.
+        bytes: u32,
+    },
+    /// A run-time integer.
+    I32(i32),
+}
+
+/// What a kernel call cost its core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct CallCost {
+    /// Core cycles from the first bundle of the kernel to its return.
+    pub cycles: u64,
+    /// Multiply-accumulates done by vector units, of any type.
+    pub macs: u64,
+}
+
+/// Runs the kernels of one design: function on the bytes, and core time.
+pub trait KernelExecutor {
+    /// Runs `kernel` to its end on `memories`.
+    ///
+    /// # Errors
+    /// When the call cannot be made or the kernel leaves its parameters' bytes.
+    fn call(
+        &mut self,
+        kernel: KernelId,
+        args: &[ArgValue],
+        memories: &mut TileMemories,
+    ) -> Result<CallCost, ExecError>;
+}
+
+/// Why a kernel call failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExecError {
+    /// The design has no such kernel.
+    #[error("{kernel} is not a kernel of this design, which has {kernels}")]
+    UnknownKernel {
+        /// Which was asked for.
+        kernel: KernelId,
+        /// How many there are.
+        kernels: usize,
+    },
+    /// The number of arguments is not the number of parameters.
+    #[error("kernel {kernel} has {expected} parameters and got {got} arguments")]
+    ArgumentCount {
+        /// Name of the kernel.
+        kernel: String,
+        /// Parameters.
+        expected: usize,
+        /// Arguments.
+        got: usize,
+    },
+    /// An argument has the wrong kind or size.
+    #[error("kernel {kernel}, parameter {parameter}: expected {expected}, got {got}")]
+    Argument {
+        /// Name of the kernel.
+        kernel: String,
+        /// Name of the parameter.
+        parameter: String,
+        /// What it should be, with units.
+        expected: String,
+        /// What it is, with units.
+        got: String,
+    },
+    /// An access outside a parameter.
+    #[error("kernel {kernel}, parameter {parameter}: {bytes} bytes at byte {offset} leave its {size} bytes")]
+    OutOfBounds {
+        /// Name of the kernel.
+        kernel: String,
+        /// Name of the parameter.
+        parameter: String,
+        /// First byte accessed, from the parameter's start; may be negative.
+        offset: i64,
+        /// Bytes accessed.
+        bytes: u64,
+        /// Bytes of the parameter.
+        size: u64,
+    },
+    /// An argument lies outside every tile's memory.
+    #[error("kernel {kernel}: {bytes} bytes at 0x{address:x} leave the memory of tile {tile} (dense index)")]
+    OutsideMemory {
+        /// Name of the kernel.
+        kernel: String,
+        /// Dense tile index.
+        tile: usize,
+        /// First byte.
+        address: u32,
+        /// Bytes.
+        bytes: u32,
+    },
+}
