@@ -73,9 +73,7 @@ pub fn table_entry(bytes: &[u8], elem: Elem, index: u32) -> i32 {
         Elem::U8 => i32::from(bytes[at]),
         Elem::I16 => i32::from(i16::from_le_bytes([bytes[at], bytes[at + 1]])),
         Elem::Bf16 => i32::from(u16::from_le_bytes([bytes[at], bytes[at + 1]])),
-        Elem::I32 | Elem::F32 => {
-            i32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-        }
+        Elem::I32 | Elem::F32 => i32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]),
     }
 }
 
@@ -123,7 +121,11 @@ mod tests {
             assert!(is_well_formed(&table));
             assert_eq!(entries(table.len(), elem), 24);
             for index in 0..24 {
-                assert_eq!(table_entry(&table, elem, index), values[index.min(20) as usize], "{elem} {index}");
+                assert_eq!(
+                    table_entry(&table, elem, index),
+                    values[index.min(20) as usize],
+                    "{elem} {index}"
+                );
             }
         }
     }
