@@ -1,6 +1,9 @@
 //! Level 1: what one core computes.
 pub mod ir;
 pub mod ops;
+mod print;
 pub mod types;
+mod verify;
 pub use ir::*;
 pub use types::*;
+pub use verify::{KernelError, KernelErrors, Place, Problem, verify, verify_ref};
