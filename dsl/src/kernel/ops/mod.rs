@@ -5,9 +5,20 @@
 //! table; none of them knows an operation on its own. A (operation, types) pair that AIE2 lacks
 //! is not in it; one that AIE2 does in several instructions lists them.
 
+mod accum;
+mod float;
+mod matrix;
+mod memory;
 mod reg;
+mod scalar;
+mod shapes;
+mod table;
+mod vector;
 
 pub use reg::Reg;
+pub(crate) use shapes::*;
+pub use scalar::scalar_store_machine;
+pub use table::{find, form, shape_code, shape_from_code, spec};
 
 use super::types::Type;
 use crate::num::{Rounding, Saturation};
@@ -136,8 +147,6 @@ opcodes! {
     Pack = "pack",
     /// One lane as a scalar (`Imm::Int`), sign- or zero-extended.
     GetLane = "getlane",
-    /// One lane replaced by the low bits of a scalar (`Imm::Int`).
-    SetLane = "setlane",
     /// Sum of all lanes, wrapping to 32 bits.
     ReduceAdd = "reduceadd",
     /// Greatest lane, sign- or zero-extended.
@@ -170,16 +179,10 @@ opcodes! {
     AccHalf = "acchalf",
     /// Two accumulators end to end.
     AccConcat = "accconcat",
-    /// bf16 lanes to the integer below, times 2 to the scalar, as i32.
-    Floor = "floor",
     /// Changes the rounding mode (`Imm::Int`: crRnd code).
     SetRounding = "setrounding",
     /// Changes the saturation mode (`Imm::Int`: crSat code).
     SetSaturation = "setsaturation",
-    /// Writes an accumulator to the cascade.
-    CascadePut = "cascadeput",
-    /// Reads an accumulator from the cascade.
-    CascadeGet = "cascadeget",
 }
 
 /// What an operation does besides defining its result.
@@ -193,8 +196,6 @@ pub enum Effect {
     Write,
     /// Changes a core mode.
     Mode,
-    /// Reads or writes the cascade stream.
-    Cascade,
     /// Control flow.
     Control,
 }
@@ -345,11 +346,14 @@ pub struct Form {
     pub shape: Option<[u8; 3]>,
     /// Meaning; `None` for memory, control, mode and cascade operations, which the executor does.
     pub eval: Option<Eval>,
-    /// C++ expression or statement. `$0`.. are operands, `$i` the immediate, `$p` the address
-    /// as a pointer expression, `$T` the result's C++ type, `$E` and `$N` its element and lanes.
+    /// C++ expression (statement for an operation without result). `$0`.. are operands, `$i` the
+    /// immediate, `$p` the address as a pointer expression; `$E` and `$N` are the C++ element type
+    /// and lane count of the result (of the address's parameter for a store). A lookup also has
+    /// `$I` the index's element type, `$e` the table's entries, `$q` the second table, `$s` the
+    /// step's log2 and `$b` the bias. A matrix product has its shape as `$M`, `$K` and `$L`.
     pub cpp: &'static str,
     /// The instructions it becomes, in order of dependence. More than one: composed.
-    pub machine: &'static [Machine],
+    pub machine: Vec<Machine>,
 }
 
 /// One operation.

@@ -1,0 +1,63 @@
+//! Values carried around a loop: handles, and arrays and tuples of them.
+
+use super::typed::{AccElement, Element};
+use super::{Accum, Builder, Mask, Scalar, Vector};
+use crate::kernel::ir::ValueId;
+
+/// What a `fold` carries: a scalar, vector, accumulator or mask, or arrays and tuples of them, so
+/// that a 4x2 block of accumulators is one value.
+pub trait Carried<'k>: Copy {
+    /// Appends the ids of all values, in order.
+    fn ids(&self, out: &mut Vec<ValueId>);
+    /// The same shape over other ids, taken in the same order.
+    fn renamed(&self, k: &'k Builder, ids: &mut dyn Iterator<Item = ValueId>) -> Self;
+}
+
+fn take(ids: &mut dyn Iterator<Item = ValueId>) -> ValueId {
+    ids.next().expect("as many ids as the shape has values")
+}
+
+macro_rules! handle {
+    ([$($generics:tt)*] $ty:ty, |$k:ident, $id:ident| $make:expr) => {
+        impl<'k, $($generics)*> Carried<'k> for $ty {
+            fn ids(&self, out: &mut Vec<ValueId>) {
+                out.push(self.id);
+            }
+            fn renamed(&self, $k: &'k Builder, ids: &mut dyn Iterator<Item = ValueId>) -> Self {
+                let $id = take(ids);
+                $make
+            }
+        }
+    };
+}
+handle!([] Scalar<'k>, |k, id| Scalar::from_id(k, id));
+handle!([E: Element, const N: usize] Vector<'k, E, N>, |k, id| Vector::from_id(k, id));
+handle!([A: AccElement, const N: usize] Accum<'k, A, N>, |k, id| Accum::from_id(k, id));
+handle!([const N: usize] Mask<'k, N>, |k, id| Mask { k, id });
+
+impl<'k, C: Carried<'k>, const N: usize> Carried<'k> for [C; N] {
+    fn ids(&self, out: &mut Vec<ValueId>) {
+        self.iter().for_each(|c| c.ids(out));
+    }
+    fn renamed(&self, k: &'k Builder, ids: &mut dyn Iterator<Item = ValueId>) -> Self {
+        self.map(|c| c.renamed(k, ids))
+    }
+}
+
+macro_rules! tuple {
+    ($($name:ident $index:tt),*) => {
+        impl<'k, $($name: Carried<'k>),*> Carried<'k> for ($($name,)*) {
+            fn ids(&self, out: &mut Vec<ValueId>) {
+                $(self.$index.ids(out);)*
+            }
+            fn renamed(&self, k: &'k Builder, ids: &mut dyn Iterator<Item = ValueId>) -> Self {
+                ($(self.$index.renamed(k, ids),)*)
+            }
+        }
+    };
+}
+tuple!(A 0, B 1);
+tuple!(A 0, B 1, C 2);
+tuple!(A 0, B 1, C 2, D 3);
+tuple!(A 0, B 1, C 2, D 3, E 4);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5);

@@ -1,0 +1,189 @@
+//! Integer accumulators: ups, srs, sums and lanewise products.
+
+use super::table::{MV, ST_MV, Table, VEC, m};
+use super::vector::{concat, half};
+use super::{EvalCx, LatencyClass, Machine, Opcode, Reg};
+use super::{acc_half_shapes, acc_shapes, mul_shapes, ups_srs_shapes};
+use crate::kernel::types::{AccKind, Elem, Type};
+use crate::num;
+use bytemuck::Pod;
+
+const S: Type = Type::Scalar;
+
+/// An integer accumulator lane.
+pub(super) trait AccLane: Pod {
+    const BITS: u32;
+    fn to_i64(self) -> i64;
+    fn wrap(value: i64) -> Self;
+    fn add(a: Self, b: Self) -> Self;
+    fn sub(a: Self, b: Self) -> Self;
+}
+impl AccLane for i32 {
+    const BITS: u32 = 32;
+    fn to_i64(self) -> i64 {
+        i64::from(self)
+    }
+    fn wrap(value: i64) -> i32 {
+        value as i32
+    }
+    fn add(a: i32, b: i32) -> i32 {
+        a.wrapping_add(b)
+    }
+    fn sub(a: i32, b: i32) -> i32 {
+        a.wrapping_sub(b)
+    }
+}
+impl AccLane for i64 {
+    const BITS: u32 = 64;
+    fn to_i64(self) -> i64 {
+        self
+    }
+    fn wrap(value: i64) -> i64 {
+        value
+    }
+    fn add(a: i64, b: i64) -> i64 {
+        a.wrapping_add(b)
+    }
+    fn sub(a: i64, b: i64) -> i64 {
+        a.wrapping_sub(b)
+    }
+}
+
+/// An integer vector lane that accumulators take and give.
+pub(super) trait VecLane: Pod {
+    const BITS: u32;
+    const SIGNED: bool;
+    fn to_i64(self) -> i64;
+    fn wrap(value: i64) -> Self;
+}
+macro_rules! vec_lane {
+    ($($t:ty, $signed:literal;)*) => {$(
+        impl VecLane for $t {
+            const BITS: u32 = <$t>::BITS;
+            const SIGNED: bool = $signed;
+            fn to_i64(self) -> i64 { i64::from(self) }
+            fn wrap(value: i64) -> $t { value as $t }
+        }
+    )*};
+}
+vec_lane!(i8, true; u8, false; i16, true; i32, true;);
+
+fn ups<V: VecLane, A: AccLane, const N: usize>(_: &EvalCx, ins: &[&Reg], out: &mut Reg) {
+    let shift = ins[1].as_scalar();
+    let lanes = ins[0].lanes::<V, N>();
+    for (o, &v) in out.lanes_mut::<A, N>().iter_mut().zip(lanes) {
+        *o = A::wrap(num::srs::ups(v.to_i64(), shift, A::BITS));
+    }
+}
+
+fn srs<V: VecLane, A: AccLane, const N: usize>(cx: &EvalCx, ins: &[&Reg], out: &mut Reg) {
+    let shift = ins[1].as_scalar();
+    let lanes = ins[0].lanes::<A, N>();
+    for (o, &a) in out.lanes_mut::<V, N>().iter_mut().zip(lanes) {
+        *o = V::wrap(num::srs::srs(a.to_i64(), shift, V::BITS, V::SIGNED, cx.rounding, cx.saturation));
+    }
+}
+
+fn acc2<A: Pod, const N: usize>(ins: &[&Reg], out: &mut Reg, f: impl Fn(A, A) -> A) {
+    let (a, b) = (ins[0].lanes::<A, N>(), ins[1].lanes::<A, N>());
+    for (o, (&a, &b)) in out.lanes_mut::<A, N>().iter_mut().zip(a.iter().zip(b)) {
+        *o = f(a, b);
+    }
+}
+
+fn acc_add<A: AccLane, const N: usize>(_: &EvalCx, ins: &[&Reg], out: &mut Reg) {
+    acc2::<A, N>(ins, out, A::add);
+}
+fn acc_sub<A: AccLane, const N: usize>(_: &EvalCx, ins: &[&Reg], out: &mut Reg) {
+    acc2::<A, N>(ins, out, A::sub);
+}
+fn zeros(_: &EvalCx, _: &[&Reg], out: &mut Reg) {
+    *out = Reg::ZERO;
+}
+
+fn product<L: VecLane, R: VecLane, A: AccLane>(l: L, r: R) -> A {
+    A::wrap(l.to_i64().wrapping_mul(r.to_i64()))
+}
+
+fn mul<L: VecLane, R: VecLane, A: AccLane, const N: usize>(_: &EvalCx, ins: &[&Reg], out: &mut Reg) {
+    let (l, r) = (ins[0].lanes::<L, N>(), ins[1].lanes::<R, N>());
+    for (i, o) in out.lanes_mut::<A, N>().iter_mut().enumerate() {
+        *o = product(l[i], r[i]);
+    }
+}
+fn mac<L: VecLane, R: VecLane, A: AccLane, const N: usize>(_: &EvalCx, ins: &[&Reg], out: &mut Reg) {
+    let (acc, l, r) = (ins[0].lanes::<A, N>(), ins[1].lanes::<L, N>(), ins[2].lanes::<R, N>());
+    for (i, o) in out.lanes_mut::<A, N>().iter_mut().enumerate() {
+        *o = A::add(acc[i], product(l[i], r[i]));
+    }
+}
+fn msc<L: VecLane, R: VecLane, A: AccLane, const N: usize>(_: &EvalCx, ins: &[&Reg], out: &mut Reg) {
+    let (acc, l, r) = (ins[0].lanes::<A, N>(), ins[1].lanes::<L, N>(), ins[2].lanes::<R, N>());
+    for (i, o) in out.lanes_mut::<A, N>().iter_mut().enumerate() {
+        *o = A::sub(acc[i], product(l[i], r[i]));
+    }
+}
+
+fn vec(mnemonic: &'static str, latency: LatencyClass, times: u8) -> Machine {
+    m(mnemonic, VEC, latency, times)
+}
+
+/// Instructions that cover an accumulator: ups and srs take 512 bits of it at a time.
+fn halves(ty: Type) -> u8 {
+    ty.bytes().div_ceil(64) as u8
+}
+
+pub(super) fn fill(t: &mut Table) {
+    macro_rules! acc {
+        (AccFloat, $lane:ty, $lanes:literal) => {{
+            let a = Type::accum(AccKind::AccFloat, $lanes);
+            let clear = vec![vec("vclr", LatencyClass::AccAluFloat, halves(a))];
+            t.pure(Opcode::AccZeros, &[], a, zeros, "aie::zeros<$E, $N>()", clear);
+        }};
+        ($kind:ident, $lane:ty, $lanes:literal) => {{
+            let a = Type::accum(AccKind::$kind, $lanes);
+            let one = |mn| vec![vec(mn, LatencyClass::AccAlu, 1)];
+            t.pure(Opcode::AccZeros, &[], a, zeros, "aie::zeros<$E, $N>()", one("vclr"));
+            t.pure(Opcode::AccAdd, &[a, a], a, acc_add::<$lane, $lanes>, "aie::add($0, $1)", one("vadd"));
+            t.pure(Opcode::AccSub, &[a, a], a, acc_sub::<$lane, $lanes>, "aie::sub($0, $1)", one("vsub"));
+        }};
+    }
+    acc_shapes!(acc);
+
+    macro_rules! acc_halves {
+        ($kind:ident, $whole:literal, $half:literal) => {{
+            let (w, h) = (Type::accum(AccKind::$kind, $whole), Type::accum(AccKind::$kind, $half));
+            const BYTES: usize = $half * AccKind::$kind.bytes() as usize;
+            let mov = |n| vec![vec("vmov", LatencyClass::AccAlu, n)];
+            t.pure(Opcode::AccHalf, &[w], h, half::<BYTES>, "$0.extract<$N>($i)", mov(1));
+            t.pure(Opcode::AccConcat, &[h, h], w, concat::<BYTES>, "aie::concat($0, $1)", mov(2));
+        }};
+    }
+    acc_half_shapes!(acc_halves);
+
+    macro_rules! ups_srs {
+        ($rust:ty, $elem:ident, $kind:ident, $lane:ty, $lanes:literal) => {{
+            let (v, a) = (Type::vector(Elem::$elem, $lanes), Type::accum(AccKind::$kind, $lanes));
+            let times = halves(a);
+            let ups_machine = vec![m("vups", MV, LatencyClass::Ups, times)];
+            let srs_machine = vec![m("vsrs", ST_MV, LatencyClass::Srs, times)];
+            let cpp = "aie::from_vector<$E>($0, $1)";
+            t.pure(Opcode::Ups, &[v, S], a, ups::<$rust, $lane, $lanes>, cpp, ups_machine);
+            let cpp = "$0.to_vector<$E>($1)";
+            t.pure(Opcode::Srs, &[a, S], v, srs::<$rust, $lane, $lanes>, cpp, srs_machine);
+        }};
+    }
+    ups_srs_shapes!(ups_srs);
+
+    macro_rules! muls {
+        ($lt:ty, $le:ident, $rt:ty, $re:ident, $kind:ident, $lane:ty, $lanes:literal, $vmuls:literal) => {{
+            let (l, r) = (Type::vector(Elem::$le, $lanes), Type::vector(Elem::$re, $lanes));
+            let a = Type::accum(AccKind::$kind, $lanes);
+            let one = |mn| vec![vec(mn, LatencyClass::Vmac, $vmuls)];
+            t.pure(Opcode::Mul, &[l, r], a, mul::<$lt, $rt, $lane, $lanes>, "aie::mul<$E>($0, $1)", one("vmul"));
+            t.pure(Opcode::Mac, &[a, l, r], a, mac::<$lt, $rt, $lane, $lanes>, "aie::mac($0, $1, $2)", one("vmac"));
+            t.pure(Opcode::Msc, &[a, l, r], a, msc::<$lt, $rt, $lane, $lanes>, "aie::msc($0, $1, $2)", one("vmsc"));
+        }};
+    }
+    mul_shapes!(muls);
+}

@@ -1,0 +1,32 @@
+//! Matrix products: the mmul shapes of AIE2.
+
+use super::mmul_shapes;
+use super::table::{Table, VEC, m};
+use super::{EvalCx, LatencyClass, Opcode, Reg};
+use crate::kernel::types::{AccKind, Elem, Type};
+use crate::num::mmul::mmul_int;
+
+pub(super) fn fill(t: &mut Table) {
+    macro_rules! shape {
+        ($name:ident, $m:literal, $k:literal, $n:literal, $lt:ty, $le:ident, $la:literal, $rt:ty, $re:ident, $lb:literal,
+         $kind:ident, $lane:ty, $lc:literal) => {{
+            fn mmul(_: &EvalCx, ins: &[&Reg], out: &mut Reg) {
+                let acc = out.lanes_mut::<$lane, $lc>();
+                *acc = [0; $lc];
+                mmul_int::<$lt, $rt, $lane, $m, $k, $n, $la, $lb, $lc>(acc, ins[0].lanes(), ins[1].lanes());
+            }
+            fn mmac(_: &EvalCx, ins: &[&Reg], out: &mut Reg) {
+                let acc = out.lanes_mut::<$lane, $lc>();
+                *acc = *ins[0].lanes();
+                mmul_int::<$lt, $rt, $lane, $m, $k, $n, $la, $lb, $lc>(acc, ins[1].lanes(), ins[2].lanes());
+            }
+            let (a, b) = (Type::vector(Elem::$le, $la), Type::vector(Elem::$re, $lb));
+            let c = Type::accum(AccKind::$kind, $lc);
+            let shape = [$m, $k, $n];
+            let one = |mn| vec![m(mn, VEC, LatencyClass::Vmac, 1)];
+            t.matrix(Opcode::MMul, shape, &[a, b], c, mmul, "kiln::mul<$M, $K, $L>($0, $1)", one("vmul"));
+            t.matrix(Opcode::MMac, shape, &[c, a, b], c, mmac, "kiln::mac<$M, $K, $L>($0, $1, $2)", one("vmac"));
+        }};
+    }
+    mmul_shapes!(shape);
+}
