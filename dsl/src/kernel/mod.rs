@@ -1,7 +1,9 @@
 //! Level 1: what one core computes.
+pub mod build;
 pub mod ir;
 pub mod ops;
 mod print;
+mod tidy;
 pub mod types;
 mod verify;
 pub use ir::*;

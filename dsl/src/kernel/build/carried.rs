@@ -61,3 +61,25 @@ tuple!(A 0, B 1, C 2);
 tuple!(A 0, B 1, C 2, D 3);
 tuple!(A 0, B 1, C 2, D 3, E 4);
 tuple!(A 0, B 1, C 2, D 3, E 4, F 5);
+
+/// A block of `R x C` values, such as the accumulators of a register-blocked matrix product.
+pub trait Block2<T: Copy, const R: usize, const C: usize> {
+    /// Another block, from each value with its row and column.
+    fn map2<U>(self, f: impl FnMut(usize, usize, T) -> U) -> [[U; C]; R];
+    /// Visits each value with its row and column, row by row.
+    fn each2(self, f: impl FnMut(usize, usize, T));
+}
+
+impl<T: Copy, const R: usize, const C: usize> Block2<T, R, C> for [[T; C]; R] {
+    fn map2<U>(self, mut f: impl FnMut(usize, usize, T) -> U) -> [[U; C]; R] {
+        std::array::from_fn(|r| std::array::from_fn(|c| f(r, c, self[r][c])))
+    }
+
+    fn each2(self, mut f: impl FnMut(usize, usize, T)) {
+        for (r, row) in self.into_iter().enumerate() {
+            for (c, value) in row.into_iter().enumerate() {
+                f(r, c, value);
+            }
+        }
+    }
+}

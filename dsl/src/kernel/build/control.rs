@@ -121,7 +121,14 @@ impl<'k> Hinted<'k> {
     }
 
     /// Opens a loop's body; gives its index and operation.
-    fn open(&self, lo: Scalar<'k>, hi: Scalar<'k>, step: u32, init: &[ValueId], loc: Loc) -> (Scalar<'k>, OpId) {
+    fn open(
+        &self,
+        lo: Scalar<'k>,
+        hi: Scalar<'k>,
+        step: u32,
+        init: &[ValueId],
+        loc: Loc,
+    ) -> (Scalar<'k>, OpId) {
         let k = self.k;
         let (index, op) = k.with(|s| {
             let index = s.new_value(Type::Scalar);

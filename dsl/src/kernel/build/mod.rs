@@ -25,16 +25,20 @@ mod carried;
 mod control;
 mod memory;
 mod scalar;
+#[cfg(test)]
+mod tests;
 mod typed;
 mod vector;
 
-pub use carried::Carried;
+pub use carried::{Block2, Carried};
 pub use memory::{Buf, Shape, TileBuf};
 pub use scalar::{IntoScalar, Scalar};
 pub use typed::{Acc32, Acc64, AccElement, AccFloat, Element, Mmul, mmul};
 pub use vector::{Accum, Mask, Vector};
 
-use super::ir::{Address, Block, BlockId, Imm, Kernel, Loc, OpData, OpId, Param, ParamId, ParamKind, ValueId};
+use super::ir::{
+    Address, Block, BlockId, Imm, Kernel, Loc, OpData, OpId, Param, ParamId, ParamKind, ValueId,
+};
 use super::ops::Opcode;
 use super::types::Type;
 use crate::num::{Rounding, Saturation};

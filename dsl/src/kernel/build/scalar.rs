@@ -75,25 +75,25 @@ impl<'k> Scalar<'k> {
 
     /// Signed quotient toward zero; 37 instructions, AIE2 has no divider.
     #[track_caller]
-    pub fn div(self, other: impl IntoScalar<'k>) -> Scalar<'k> {
+    pub fn quotient(self, other: impl IntoScalar<'k>) -> Scalar<'k> {
         self.binary(Opcode::SDiv, other)
     }
 
     /// Shifted left by `count & 31`.
     #[track_caller]
-    pub fn shl(self, count: impl IntoScalar<'k>) -> Scalar<'k> {
+    pub fn shift_left(self, count: impl IntoScalar<'k>) -> Scalar<'k> {
         self.binary(Opcode::SShl, count)
     }
 
     /// Shifted right by `count & 31`, copies of the sign coming in.
     #[track_caller]
-    pub fn ashr(self, count: impl IntoScalar<'k>) -> Scalar<'k> {
+    pub fn shift_right(self, count: impl IntoScalar<'k>) -> Scalar<'k> {
         self.binary(Opcode::SAshr, count)
     }
 
     /// Shifted right by `count & 31`, zeros coming in.
     #[track_caller]
-    pub fn lshr(self, count: impl IntoScalar<'k>) -> Scalar<'k> {
+    pub fn shift_right_logical(self, count: impl IntoScalar<'k>) -> Scalar<'k> {
         self.binary(Opcode::SLshr, count)
     }
 

@@ -1,8 +1,8 @@
 //! Vectors, masks and accumulators.
 
 use super::typed::{
-    AccElement, AccHalves, AccLanes, Alu, Element, FloatVector, FromVector, Halves, Loadable, LookedUp, Mmul, Ordered,
-    Product, ToVector,
+    AccElement, AccHalves, AccLanes, Alu, Element, FloatVector, FromVector, Halves, Loadable, LookedUp, Mmul,
+    Ordered, Product, ToVector,
 };
 use super::{Buf, Builder, Draft, IntoScalar, Scalar};
 use crate::kernel::ir::{Address, Imm, Loc, ValueId};
@@ -204,14 +204,19 @@ impl<'k, E: Element, const N: usize> Vector<'k, E, N> {
 
     /// Lanewise product.
     #[track_caller]
-    pub fn mul<A: Product<E, R, N>, R: Element>(self, other: Vector<'k, R, N>) -> Accum<'k, A, N> {
+    pub fn times<A: Product<E, R, N>, R: Element>(self, other: Vector<'k, R, N>) -> Accum<'k, A, N> {
         Accum::make(self.k, Draft::new(Opcode::Mul, &[self.id, other.id]))
     }
 
     /// Looks every lane up: entry `(lane >> step_log2) + bias`, clamped to the table's ends.
     /// `tables` are two copies of one table packed by `num::lut`, in different banks.
     #[track_caller]
-    pub fn lookup<T: LookedUp<E, N>>(self, tables: [Buf<'k, T>; 2], step_log2: u8, bias: u32) -> Vector<'k, T, N> {
+    pub fn lookup<T: LookedUp<E, N>>(
+        self,
+        tables: [Buf<'k, T>; 2],
+        step_log2: u8,
+        bias: u32,
+    ) -> Vector<'k, T, N> {
         let address = Address { param: tables[0].param, terms: SmallVec::new(), offset_bytes: 0 };
         let mut draft = Draft::new(Opcode::Lookup, &[self.id]).address(address);
         draft.imm = Imm::Lookup { second: tables[1].param, step_log2, bias };
@@ -417,7 +422,15 @@ impl Builder {
 
     /// `a x b` of one tile.
     #[track_caller]
-    pub fn mmul<'k, L: Element, R: Element, A: AccElement, const LA: usize, const LB: usize, const LC: usize>(
+    pub fn mmul<
+        'k,
+        L: Element,
+        R: Element,
+        A: AccElement,
+        const LA: usize,
+        const LB: usize,
+        const LC: usize,
+    >(
         &'k self,
         shape: Mmul<L, R, A, LA, LB, LC>,
         a: Vector<'k, L, LA>,
@@ -428,7 +441,15 @@ impl Builder {
 
     /// `acc + a x b` of one tile.
     #[track_caller]
-    pub fn mac<'k, L: Element, R: Element, A: AccElement, const LA: usize, const LB: usize, const LC: usize>(
+    pub fn mac<
+        'k,
+        L: Element,
+        R: Element,
+        A: AccElement,
+        const LA: usize,
+        const LB: usize,
+        const LC: usize,
+    >(
         &'k self,
         shape: Mmul<L, R, A, LA, LB, LC>,
         acc: Accum<'k, A, LC>,

@@ -180,9 +180,30 @@ pub(super) fn fill(t: &mut Table) {
             let (l, r) = (Type::vector(Elem::$le, $lanes), Type::vector(Elem::$re, $lanes));
             let a = Type::accum(AccKind::$kind, $lanes);
             let one = |mn| vec![vec(mn, LatencyClass::Vmac, $vmuls)];
-            t.pure(Opcode::Mul, &[l, r], a, mul::<$lt, $rt, $lane, $lanes>, "aie::mul<$E>($0, $1)", one("vmul"));
-            t.pure(Opcode::Mac, &[a, l, r], a, mac::<$lt, $rt, $lane, $lanes>, "aie::mac($0, $1, $2)", one("vmac"));
-            t.pure(Opcode::Msc, &[a, l, r], a, msc::<$lt, $rt, $lane, $lanes>, "aie::msc($0, $1, $2)", one("vmsc"));
+            t.pure(
+                Opcode::Mul,
+                &[l, r],
+                a,
+                mul::<$lt, $rt, $lane, $lanes>,
+                "aie::mul<$E>($0, $1)",
+                one("vmul"),
+            );
+            t.pure(
+                Opcode::Mac,
+                &[a, l, r],
+                a,
+                mac::<$lt, $rt, $lane, $lanes>,
+                "aie::mac($0, $1, $2)",
+                one("vmac"),
+            );
+            t.pure(
+                Opcode::Msc,
+                &[a, l, r],
+                a,
+                msc::<$lt, $rt, $lane, $lanes>,
+                "aie::msc($0, $1, $2)",
+                one("vmsc"),
+            );
         }};
     }
     mul_shapes!(muls);

@@ -24,8 +24,10 @@ pub(super) fn fill(t: &mut Table) {
             let c = Type::accum(AccKind::$kind, $lc);
             let shape = [$m, $k, $n];
             let one = |mn| vec![m(mn, VEC, LatencyClass::Vmac, 1)];
-            t.matrix(Opcode::MMul, shape, &[a, b], c, mmul, "kiln::mul<$M, $K, $L>($0, $1)", one("vmul"));
-            t.matrix(Opcode::MMac, shape, &[c, a, b], c, mmac, "kiln::mac<$M, $K, $L>($0, $1, $2)", one("vmac"));
+            t.pure(Opcode::MMul, &[a, b], c, mmul, "kiln::mul<$M, $K, $L>($0, $1)", one("vmul")).shape =
+                Some(shape);
+            t.pure(Opcode::MMac, &[c, a, b], c, mmac, "kiln::mac<$M, $K, $L>($0, $1, $2)", one("vmac"))
+                .shape = Some(shape);
         }};
     }
     mmul_shapes!(shape);

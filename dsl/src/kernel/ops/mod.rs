@@ -16,8 +16,8 @@ mod table;
 mod vector;
 
 pub use reg::Reg;
-pub(crate) use shapes::*;
 pub use scalar::scalar_store_machine;
+pub(crate) use shapes::*;
 pub use table::{find, form, shape_code, shape_from_code, spec};
 
 use super::types::Type;

@@ -1,6 +1,6 @@
 //! Operations on 32-bit scalars.
 
-use super::table::{ALU, LDA, ST, Table, m};
+use super::table::{ALU, LDA, MV, ST, Table, m};
 use super::{Effect, EvalCx, LatencyClass, Machine, Opcode, Reg};
 use crate::kernel::types::{Elem, Type};
 
@@ -90,14 +90,22 @@ pub(super) fn fill(t: &mut Table) {
     );
     t.pure(Opcode::SSelect, &[S, S, S], S, eval_select, "($0 != 0 ? $1 : $2)", vec![alu("sel.nez")]);
 
+    let mode = || vec![m("mov", MV, LatencyClass::Control, 1)];
+    let cpp = "aie::set_rounding(kiln::rounding<$i>())";
+    t.effect(Opcode::SetRounding, Effect::Mode, &[], None, cpp, mode());
+    let cpp = "aie::set_saturation(kiln::saturation<$i>())";
+    t.effect(Opcode::SetSaturation, Effect::Mode, &[], None, cpp, mode());
+
     let load = |mn| vec![m(mn, LDA, LatencyClass::LoadScalar, 1)];
     t.effect(Opcode::SLoad, Effect::Read, &[], Some(S), "(int32_t)*($p)", load("lda"));
-    t.effect(Opcode::SStore, Effect::Write, &[S], None, "*($p) = ($E)$0", vec![m(
-        "st",
-        ST,
-        LatencyClass::Store,
-        1,
-    )]);
+    t.effect(
+        Opcode::SStore,
+        Effect::Write,
+        &[S],
+        None,
+        "*($p) = ($E)$0",
+        vec![m("st", ST, LatencyClass::Store, 1)],
+    );
 }
 
 /// The instructions of a scalar store of `elem`: 8 and 16 bits read, modify and write through the

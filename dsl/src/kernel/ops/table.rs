@@ -37,7 +37,10 @@ pub fn find(
     result: Option<Type>,
     shape: Option<[u8; 3]>,
 ) -> Option<&'static Form> {
-    spec(opcode).forms.iter().find(|f| f.operands.as_slice() == operands && f.result == result && f.shape == shape)
+    spec(opcode)
+        .forms
+        .iter()
+        .find(|f| f.operands.as_slice() == operands && f.result == result && f.shape == shape)
 }
 
 /// The form of an operation of a kernel; `None` for `for` and `yield`, for ids out of range and
@@ -64,8 +67,8 @@ pub const fn shape_code([m, k, n]: [u8; 3]) -> i64 {
 
 /// The inverse of [`shape_code`].
 pub fn shape_from_code(code: i64) -> Option<[u8; 3]> {
-    let part = |v: i64| u8::try_from(v).ok().filter(|&v| v < 100);
-    Some([part(code / 10_000)?, part(code / 100 % 100)?, part(code.rem_euclid(100))?])
+    let part = |v: i64| u8::try_from(v).ok().filter(|&v| 0 < v && v < 100);
+    Some([part(code / 10_000)?, part(code / 100 % 100)?, part(code % 100)?])
 }
 
 /// The table while it is filled.
@@ -86,7 +89,7 @@ impl Table {
         self.spec(opcode, Effect::Control);
     }
 
-    /// Adds a form of a pure operation.
+    /// Adds a form of a pure operation; a matrix product then sets the form's shape.
     pub(super) fn pure(
         &mut self,
         opcode: Opcode,
@@ -95,7 +98,7 @@ impl Table {
         eval: Eval,
         cpp: &'static str,
         machine: Vec<Machine>,
-    ) {
+    ) -> &mut Form {
         let form = Form {
             operands: operands.into(),
             result: Some(result),
@@ -104,23 +107,9 @@ impl Table {
             cpp,
             machine,
         };
-        self.spec(opcode, Effect::Pure).forms.push(form);
-    }
-
-    /// Adds a matrix product.
-    pub(super) fn matrix(
-        &mut self,
-        opcode: Opcode,
-        shape: [u8; 3],
-        operands: &[Type],
-        result: Type,
-        eval: Eval,
-        cpp: &'static str,
-        machine: Vec<Machine>,
-    ) {
-        self.pure(opcode, operands, result, eval, cpp, machine);
-        let form = self.spec(opcode, Effect::Pure).forms.last_mut().expect("just pushed");
-        form.shape = Some(shape);
+        let forms = &mut self.spec(opcode, Effect::Pure).forms;
+        forms.push(form);
+        forms.last_mut().expect("just pushed")
     }
 
     /// Adds a form that the executor runs itself.
@@ -176,7 +165,11 @@ mod tests {
             assert!(!entry.forms.is_empty(), "{opcode} has no form");
             for form in &entry.forms {
                 assert!(!form.cpp.is_empty(), "{opcode} {form:?}");
-                assert_eq!(form.eval.is_some(), entry.effect == Effect::Pure && opcode != Opcode::Lookup, "{opcode}");
+                assert_eq!(
+                    form.eval.is_some(),
+                    entry.effect == Effect::Pure && opcode != Opcode::Lookup,
+                    "{opcode}"
+                );
             }
         }
     }

@@ -145,7 +145,8 @@ fn unpack_u8(_: &EvalCx, ins: &[&Reg], out: &mut Reg) {
 }
 fn pack_i8(cx: &EvalCx, ins: &[&Reg], out: &mut Reg) {
     let lanes = ins[0].lanes::<i16, 32>();
-    *out.lanes_mut::<i8, 32>() = lanes.map(|v| num::srs::saturate(i64::from(v), 8, true, cx.saturation) as i8);
+    *out.lanes_mut::<i8, 32>() =
+        lanes.map(|v| num::srs::saturate(i64::from(v), 8, true, cx.saturation) as i8);
 }
 
 /// Whole 512-bit registers one instruction works through; smaller vectors use part of one.
@@ -164,7 +165,14 @@ pub(super) fn fill(t: &mut Table) {
             let k = Type::Mask { lanes: $lanes };
             type T = $rust;
             const N: usize = $lanes;
-            t.pure(Opcode::Splat, &[S], v, splat::<T, N>, "aie::broadcast<$E, $N>(($E)$0)", vec![mv("vbcst", 1)]);
+            t.pure(
+                Opcode::Splat,
+                &[S],
+                v,
+                splat::<T, N>,
+                "aie::broadcast<$E, $N>(($E)$0)",
+                vec![mv("vbcst", 1)],
+            );
             t.pure(Opcode::Add, &[v, v], v, add::<T, N>, "aie::add($0, $1)", vec![mv("vadd", 1)]);
             t.pure(Opcode::Sub, &[v, v], v, sub::<T, N>, "aie::sub($0, $1)", vec![mv("vsub", 1)]);
             t.pure(Opcode::Min, &[v, v], v, min::<T, N>, "aie::min($0, $1)", vec![mv("vmin_ge", 1)]);
@@ -205,7 +213,14 @@ pub(super) fn fill(t: &mut Table) {
             for to in Elem::ALL {
                 let lanes = v.bytes() / to.bytes();
                 if to != Elem::$elem {
-                    t.pure(Opcode::Cast, &[v], Type::vector(to, lanes as u16), cast, "$0.cast_to<$E>()", vec![]);
+                    t.pure(
+                        Opcode::Cast,
+                        &[v],
+                        Type::vector(to, lanes as u16),
+                        cast,
+                        "$0.cast_to<$E>()",
+                        vec![],
+                    );
                 }
             }
         }};
