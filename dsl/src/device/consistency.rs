@@ -22,17 +22,16 @@ pub(super) fn check(root: &Node, out: &mut Vec<Problem>) {
 }
 
 fn schema_version(root: &Node, out: &mut Vec<Problem>) {
-    if let Some(entry) = root.entry("schema_version") {
-        if let Some(got) = entry.node.as_u64().filter(|&v| v != SCHEMA_VERSION) {
-            let kind = ProblemKind::SchemaVersion { expected: SCHEMA_VERSION, got };
-            out.push(Problem::new(entry.node.mark, "schema_version", kind));
-        }
+    let Some(node) = root.entry("schema_version").map(|e| &e.node) else { return };
+    if let Some(got) = node.as_u64().filter(|&v| v != SCHEMA_VERSION) {
+        let kind = ProblemKind::SchemaVersion { expected: SCHEMA_VERSION, got };
+        out.push(Problem::new(node.mark, "schema_version", kind));
     }
 }
 
 /// The value of a sourced number.
 fn number(root: &Node, path: &str) -> Option<u64> {
-    value(root, path)?.as_u64()
+    value(root, path)?.as_u64().filter(|&v| v <= u64::from(u32::MAX))
 }
 
 fn value<'a>(root: &'a Node, path: &str) -> Option<&'a Node> {
@@ -254,10 +253,10 @@ const BOUNDS: &[(&str, &str, &str)] = &[
 
 fn bounds(root: &Node, out: &mut Vec<Problem>) {
     for &(path, what, bound) in BOUNDS {
-        if let (Some(got), Some(limit)) = (number(root, path), number(root, bound)) {
-            if got > limit {
-                report(root, path, ProblemKind::Exceeds { what, limit, got }, out);
-            }
+        if let (Some(got), Some(limit)) = (number(root, path), number(root, bound))
+            && got > limit
+        {
+            report(root, path, ProblemKind::Exceeds { what, limit, got }, out);
         }
     }
 }

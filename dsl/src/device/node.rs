@@ -55,7 +55,9 @@ impl Node {
     /// What it is, for messages.
     pub fn describe(&self) -> String {
         match &self.value {
-            Value::Scalar { text, .. } if text.is_empty() => "nothing".into(),
+            Value::Scalar { text, quoted } if text.is_empty() || (!quoted && is_null(text)) => {
+                "nothing".into()
+            }
             Value::Scalar { text, quoted: true } => format!("the text \"{}\"", clip(text)),
             Value::Scalar { text, quoted: false } => format!("`{}`", clip(text)),
             Value::List(items) => format!("a list of {}", items.len()),
@@ -113,13 +115,21 @@ impl Node {
         }
     }
 
-    /// A scalar's text.
+    /// A scalar's text; what YAML reads as null or a truth value is none.
     pub fn as_text(&self) -> Option<&str> {
         match &self.value {
-            Value::Scalar { text, .. } => Some(text),
+            Value::Scalar { text, quoted: true } => Some(text),
+            Value::Scalar { text, quoted: false } => (!is_null(text)
+                && !matches!(text.to_ascii_lowercase().as_str(), "true" | "false"))
+            .then_some(text),
             _ => None,
         }
     }
+}
+
+/// An unquoted scalar that stands for no value; the parser writes `~` for an absent one.
+fn is_null(text: &str) -> bool {
+    matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }
 
 /// The start of a text that may be long or contain line ends.

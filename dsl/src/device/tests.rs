@@ -125,6 +125,11 @@ fn wrong_types() {
         found[0].contains("profiles.phoenix-laptop.clock_mhz.value: expected a whole number"),
         "{found:?}"
     );
+    let found = with("\nname: npu1\n", "\nname:\n");
+    assert_eq!(
+        found,
+        [format!("{}: name: expected a text, found nothing", place("\nname: npu1").replace(":12", ":6"))]
+    );
     let found = with("{value: 47.62,", "{value: .inf,");
     assert!(found[0].ends_with("ddr_gb_per_s.value: expected a number, found `.inf`"), "{found:?}");
 }
