@@ -1,1 +1,15 @@
-//! Kiln's kernels, designs and the Whisper encoder
+//! Kiln's kernels, designs and the Whisper encoder.
+//!
+//! Each kernel has a file with its `reference`: the pure integer function that the simulator, the emitted C++ and the
+//! hardware must equal bit for bit.
+
+pub mod conv1d;
+pub mod fixed;
+pub mod gelu;
+pub mod layernorm;
+pub mod matmul;
+pub mod requantise;
+pub mod residual_add;
+pub mod softmax;
+pub mod transpose;
+pub mod whisper;

@@ -1,0 +1,112 @@
+//! GELU by table: 256 segments over [-4, 4) with linear interpolation, the identity above, zero below.
+//!
+//! Input and output are i16 with one power-of-two scale `2^-k`, `k` in 5..=13. Segments are centred on multiples of
+//! 1/32 and the index is the argument rounded to nearest, so the kernel stays in one rounding mode.
+
+use std::sync::LazyLock;
+
+use ndarray::{Array, ArrayView, Dimension};
+
+use crate::fixed::{saturate_i16, srs};
+
+/// Values of `k`: 5 has one table entry per step and reaches 1024; 13 reaches 4.
+pub const FRACTION_BITS: std::ops::RangeInclusive<u32> = 5..=13;
+
+/// The two tables: entry `i` is the segment around `(i - 128) / 32`.
+#[derive(Clone, Debug)]
+pub struct GeluTables {
+    /// Value at the segment's centre, Q13.
+    pub base: [i16; 256],
+    /// Slope of the segment, Q14.
+    pub slope: [i16; 256],
+}
+
+/// The tables, the same for every layer: each segment is the chord, moved so that the error at its centre and at its
+/// ends is equal.
+pub static TABLES: LazyLock<GeluTables> = LazyLock::new(|| {
+    let centre = |i: usize| (i as f64 - 128.0) / 32.0;
+    let half = 1.0 / 64.0;
+    let ends = |i: usize| (gelu(centre(i) - half), gelu(centre(i) + half));
+    let base = |i: usize| (gelu(centre(i)) + (ends(i).0 + ends(i).1) / 2.0) / 2.0;
+    GeluTables {
+        base: std::array::from_fn(|i| (base(i) * 8192.0).round() as i16),
+        slope: std::array::from_fn(|i| ((ends(i).1 - ends(i).0) / (2.0 * half) * 16384.0).round() as i16),
+    }
+});
+
+/// The error function, to double precision: `2/sqrt(pi) e^(-x^2) sum of 2^n x^(2n+1) / (2n+1)!!`, all terms of one sign.
+pub fn erf(x: f64) -> f64 {
+    if x.abs() > 6.0 {
+        return x.signum();
+    }
+    let (mut term, mut sum, mut n) = (x, 0.0, 0.0);
+    while sum + term != sum {
+        sum += term;
+        n += 1.0;
+        term *= 2.0 * x * x / (2.0 * n + 1.0);
+    }
+    std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp() * sum
+}
+
+/// `x * Phi(x)`, Whisper's (exact) GELU, to double precision.
+pub fn gelu(x: f64) -> f64 {
+    0.5 * x * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2))
+}
+
+/// GELU of one argument in units of `2^-k`, in the same units.
+///
+/// With `s = k - 5`: zero below `-128 << s`, `x` above `127 << s`; between, `i = srs(x, s)`, `f = x - (i << s)` and
+/// `sat16(srs((base[i] << (k + 1)) + slope[i] * f, 14))`, all in 32 bits.
+#[inline]
+pub fn apply(tables: &GeluTables, x: i16, k: u32) -> i16 {
+    let s = k - 5;
+    let (x, low, high) = (i32::from(x), -128 << s, 127 << s);
+    if x < low {
+        return 0;
+    }
+    if x > high {
+        return x as i16;
+    }
+    let segment = srs(x.into(), s) as i32;
+    let (entry, fraction) = ((segment + 128) as usize, x - (segment << s));
+    let acc = (i32::from(tables.base[entry]) << (k + 1)) + i32::from(tables.slope[entry]) * fraction;
+    saturate_i16(srs(acc.into(), 14))
+}
+
+/// GELU of every element of `x`, in and out in units of `2^-k`.
+///
+/// # Panics
+/// When `k` is outside [`FRACTION_BITS`].
+pub fn reference<D: Dimension>(x: ArrayView<i16, D>, k: u32) -> Array<i16, D> {
+    assert!(FRACTION_BITS.contains(&k), "k {k}: expected 5..=13");
+    x.map(|&x| apply(&TABLES, x, k))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn erf_values() {
+        // Abramowitz and Stegun, table 7.1.
+        for (x, y) in [(0.5, 0.5204998778), (1.0, 0.8427007929), (2.0, 0.9953222650)] {
+            assert!((erf(x) - y).abs() < 1e-10 && (erf(-x) + y).abs() < 1e-10);
+        }
+        assert_eq!((erf(0.0), erf(7.0), erf(-7.0)), (0.0, 1.0, -1.0));
+    }
+
+    /// Half a step of the output, plus 1.6e-4 of the tables and of the two ends: 1.8 LSB at k = 13, 0.51 at k = 5.
+    #[test]
+    fn error_bound_over_every_argument() {
+        for k in FRACTION_BITS {
+            let unit = f64::from(k).exp2();
+            let mut worst = 0.0f64;
+            for x in i16::MIN..=i16::MAX {
+                let exact = gelu(f64::from(x) / unit) * unit;
+                worst = worst.max((f64::from(apply(&TABLES, x, k)) - exact).abs());
+            }
+            println!("gelu: k {k}: worst {worst:.3} LSB");
+            assert!(worst <= 0.5 + 1.6e-4 * unit, "k {k}: {worst} LSB");
+        }
+    }
+}

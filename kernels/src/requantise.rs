@@ -1,0 +1,106 @@
+//! Requantisation: a 32-bit accumulator to i8 or i16, with one multiplier per column and two shifts per tensor.
+//!
+//! `h = sat16(srs(acc, acc_shift)); out = sat(srs(h * mult[n], out_shift))`: two shift-round-saturate steps and one
+//! i16 x i16 multiplication, because a core multiplies 16-bit lanes.
+
+use ndarray::{Array2, ArrayView2};
+
+use crate::fixed::{saturate_i8, saturate_i16, srs};
+
+/// Multipliers and shifts of one tensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requant {
+    /// Right shift of the accumulator before it is taken as i16: 0..=31.
+    pub acc_shift: u32,
+    /// Multiplier of each column, `1..=32767`.
+    pub mult: Vec<i16>,
+    /// Right shift of the product: 0..=31.
+    pub out_shift: u32,
+}
+
+impl Requant {
+    /// The integers for `out = acc * factors[n]`.
+    ///
+    /// `acc_peaks[n]` is the largest |accumulator| of column `n` that must pass unsaturated; larger ones clip.
+    /// The accumulator keeps its 15 most significant bits below the largest peak, the multipliers 15 bits of the
+    /// largest factor. Without columns the result has none.
+    ///
+    /// # Panics
+    /// When the slices differ in length, or a factor is not finite and positive.
+    pub fn new(factors: &[f64], acc_peaks: &[f64]) -> Requant {
+        assert_eq!(factors.len(), acc_peaks.len(), "factors and accumulator peaks");
+        assert!(factors.iter().all(|f| f.is_finite() && *f > 0.0), "factors must be finite and positive");
+        let peak = acc_peaks.iter().copied().fold(1.0, f64::max);
+        let mut acc_shift = (0..31).find(|&s| peak / f64::from(1u32 << s) <= 32767.0).unwrap_or(31);
+        let largest = factors.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+        // A factor above 2^15 per accumulator step cannot be written down: the output would clip everywhere.
+        let out_shift = |acc_shift: u32| (32767.4 / largest).log2().floor() - f64::from(acc_shift);
+        if out_shift(acc_shift) > 31.0 {
+            acc_shift = (acc_shift + (out_shift(acc_shift) - 31.0) as u32).min(31);
+        }
+        let out_shift = out_shift(acc_shift).clamp(0.0, 31.0) as u32;
+        let unit = f64::from(acc_shift + out_shift).exp2();
+        let mult = factors.iter().map(|f| (f * unit).round().clamp(1.0, 32767.0) as i16).collect();
+        Requant { acc_shift, mult, out_shift }
+    }
+
+    /// One accumulator of column `column`, before the output's saturation.
+    #[inline]
+    pub fn apply(&self, acc: i32, column: usize) -> i64 {
+        let h = saturate_i16(srs(acc.into(), self.acc_shift));
+        srs(i64::from(h) * i64::from(self.mult[column]), self.out_shift)
+    }
+
+    /// The factor that column `column` really applies.
+    pub fn factor(&self, column: usize) -> f64 {
+        f64::from(self.mult[column]) / f64::from(self.acc_shift + self.out_shift).exp2()
+    }
+}
+
+/// `out[M, N]` in i8 from `acc[M, N]`.
+///
+/// # Panics
+/// When `acc` has more columns than `q` multipliers.
+pub fn reference_i8(acc: ArrayView2<i32>, q: &Requant) -> Array2<i8> {
+    Array2::from_shape_fn(acc.dim(), |(m, n)| saturate_i8(q.apply(acc[(m, n)], n)))
+}
+
+/// `out[M, N]` in i16 from `acc[M, N]`.
+///
+/// # Panics
+/// When `acc` has more columns than `q` multipliers.
+pub fn reference_i16(acc: ArrayView2<i32>, q: &Requant) -> Array2<i16> {
+    Array2::from_shape_fn(acc.dim(), |(m, n)| saturate_i16(q.apply(acc[(m, n)], n)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn rounds_and_saturates() {
+        let q = Requant { acc_shift: 1, mult: vec![3, 1], out_shift: 2 };
+        let acc = ndarray::arr2(&[[20, 20], [4000, -4000], [5, 3]]);
+        assert_eq!(reference_i8(acc.view(), &q), ndarray::arr2(&[[8, 2], [127, -128], [2, 0]]));
+        assert_eq!(reference_i16(acc.view(), &q), ndarray::arr2(&[[8, 2], [1500, -500], [2, 0]]));
+    }
+
+    proptest! {
+        /// |out - acc * factor| <= half an output step, plus half a step of the 16-bit h at the factor's size,
+        /// plus the multiplier's rounding: half its step, relative to the multiplier.
+        #[test]
+        fn error_is_bounded(factor in 1e-7f64..10.0, ratio in 0.05f64..1.0, share in -1.0f64..1.0) {
+            let peak = 32767.0 / factor;
+            let q = Requant::new(&[factor, factor * ratio], &[peak.min(2e9), peak.min(2e9)]);
+            for n in 0..2 {
+                let f = [factor, factor * ratio][n];
+                let acc = (peak.min(2e9) * share) as i32;
+                let exact = f64::from(acc) * f;
+                let h_step = f64::from(q.acc_shift).exp2() * f;
+                let bound = 0.5 + if q.acc_shift > 0 { 0.5 * h_step } else { 0.0 } + exact.abs() * 0.5 / f64::from(q.mult[n]) * 1.001 + 1e-6;
+                prop_assert!((q.apply(acc, n) as f64 - exact).abs() <= bound, "{q:?} {acc} {exact} {bound}");
+            }
+        }
+    }
+}

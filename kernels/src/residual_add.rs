@@ -1,0 +1,78 @@
+//! Residual addition of two i16 tensors of different scales: `out = sat16(srs(x * mx + y * my, shift))`.
+
+use ndarray::{Array, ArrayView, Dimension};
+
+use crate::fixed::{saturate_i16, srs};
+
+/// The two multipliers and the shift.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResidualAdd {
+    /// Multiplier of `x`, at most 2^14, so that the sum of both products fits 32 bits.
+    pub mult_x: i16,
+    /// Multiplier of `y`, at most 2^14.
+    pub mult_y: i16,
+    /// Right shift of the sum, at most 30.
+    pub shift: u32,
+}
+
+impl ResidualAdd {
+    /// The integers for `out * out_scale = x * x_scale + y * y_scale`.
+    ///
+    /// # Panics
+    /// When a scale is not positive.
+    pub fn new(x_scale: f64, y_scale: f64, out_scale: f64) -> ResidualAdd {
+        assert!(x_scale > 0.0 && y_scale > 0.0 && out_scale > 0.0, "scales {x_scale} {y_scale} {out_scale}");
+        let (x, y) = (x_scale / out_scale, y_scale / out_scale);
+        let shift = (16384.0 / x.max(y)).log2().floor().clamp(0.0, 30.0);
+        let mult = |factor: f64| (factor * shift.exp2()).round().clamp(0.0, 16384.0) as i16;
+        ResidualAdd { mult_x: mult(x), mult_y: mult(y), shift: shift as u32 }
+    }
+
+    /// One element.
+    #[inline]
+    pub fn apply(&self, x: i16, y: i16) -> i16 {
+        let sum = i32::from(x) * i32::from(self.mult_x) + i32::from(y) * i32::from(self.mult_y);
+        saturate_i16(srs(sum.into(), self.shift))
+    }
+}
+
+/// The sum of `x` and `y`, element by element.
+///
+/// # Panics
+/// When the shapes differ.
+pub fn reference<D: Dimension>(
+    x: ArrayView<i16, D>,
+    y: ArrayView<i16, D>,
+    add: &ResidualAdd,
+) -> Array<i16, D> {
+    assert_eq!(x.shape(), y.shape(), "shapes of the two terms");
+    ndarray::Zip::from(x).and(y).map_collect(|&x, &y| add.apply(x, y))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn extremes_fit_and_saturate() {
+        let add = ResidualAdd::new(1.0, 1.0, 1.0);
+        assert_eq!((add.mult_x, add.shift), (16384, 14));
+        assert_eq!(
+            (add.apply(-32768, -32768), add.apply(32767, 32767), add.apply(3, -5)),
+            (-32768, 32767, -2)
+        );
+    }
+
+    proptest! {
+        /// Half a step of the output, and half a step of each 14-bit multiplier.
+        #[test]
+        fn error_is_bounded(x: i16, y: i16, sx in 0.01f64..1.0, sy in 0.01f64..1.0, so in 0.5f64..2.0) {
+            let add = ResidualAdd::new(sx, sy, so);
+            let exact = (f64::from(x) * sx + f64::from(y) * sy) / so;
+            let bound = 0.5 + 0.5 * (f64::from(x).abs() + f64::from(y).abs()) / f64::from(add.shift).exp2() + 1e-9;
+            let clipped = exact.clamp(-32768.0, 32767.0);
+            prop_assert!((f64::from(add.apply(x, y)) - clipped).abs() <= bound);
+        }
+    }
+}
