@@ -1,0 +1,85 @@
+// What Kiln's emitted kernels use besides aie_api: loop hints for the two AIE2 compilers, and
+// small helpers over aie_api. Goes to the device toolchain with the kernels.
+#pragma once
+
+#include <aie_api/aie.hpp>
+#include <stdint.h>
+
+#define KILN_PRAGMA(text) _Pragma(#text)
+#if defined(__chess__)
+#define KILN_PIPELINE [[chess::prepare_for_pipelining]]
+#define KILN_MIN_TRIPS(n) [[chess::min_loop_count(n)]]
+#define KILN_UNROLL [[chess::unroll_loop()]]
+#elif defined(__AIENGINE__) || defined(__AIECC__)
+// Peano pipelines innermost loops by itself and wants their least trip count.
+#define KILN_PIPELINE
+#define KILN_MIN_TRIPS(n) KILN_PRAGMA(clang loop min_iteration_count(n))
+#define KILN_UNROLL KILN_PRAGMA(clang loop unroll(full))
+#else
+#define KILN_PIPELINE
+#define KILN_MIN_TRIPS(n)
+#define KILN_UNROLL
+#endif
+
+namespace kiln {
+
+// Leading zeros; 32 for 0.
+inline int32_t clz(int32_t x) { return x == 0 ? 32 : (int32_t)__builtin_clz((uint32_t)x); }
+
+// Toward zero; by zero gives 0; the least integer by -1 wraps.
+inline int32_t div(int32_t a, int32_t b) {
+    if (b == 0) return 0;
+    if (b == -1) return (int32_t)(0u - (uint32_t)a);
+    return a / b;
+}
+
+// A mask whose lowest n lanes are set; n is clamped to 0..Lanes.
+template <unsigned Lanes>
+inline aie::mask<Lanes> tail_mask(int32_t n) {
+    if (n <= 0) return aie::mask<Lanes>::from_uint64(0);
+    if (n >= (int32_t)Lanes) n = (int32_t)Lanes;
+    return aie::mask<Lanes>::from_uint64(~(uint64_t)0 >> (64 - n));
+}
+
+// vshuffle of two 512-bit registers.
+template <typename T, unsigned N>
+inline aie::vector<T, N> shuffle(const aie::vector<T, N> &a, const aie::vector<T, N> &b, unsigned mode) {
+    return ::shuffle(a.to_native(), b.to_native(), mode);
+}
+
+// A[M, K] x B[K, N] into the accumulator that the shape has.
+template <unsigned M, unsigned K, unsigned N, typename A, typename B>
+inline auto mul(const aie::vector<A, M * K> &a, const aie::vector<B, K * N> &b) {
+    aie::mmul<M, K, N, A, B> product;
+    product.mul(a, b);
+    return product.to_accum();
+}
+
+// acc + A[M, K] x B[K, N].
+template <unsigned M, unsigned K, unsigned N, typename Acc, typename A, typename B>
+inline Acc mac(const Acc &acc, const aie::vector<A, M * K> &a, const aie::vector<B, K * N> &b) {
+    aie::mmul<M, K, N, A, B> product(acc);
+    product.mac(a, b);
+    return product.to_accum();
+}
+
+// Entry (index >> StepLog2) + Bias of the table, clamped to its ends. The low bits of the index are
+// cleared first: aie_api drops them by a shift that obeys the rounding mode.
+template <typename Value, unsigned Entries, unsigned StepLog2, unsigned Bias, typename Index, unsigned N>
+inline aie::vector<Value, N> lookup(const void *ab, const void *cd, aie::vector<Index, N> index) {
+    static_assert((Bias & (Bias - 1)) == 0, "aie::parallel_lookup wants a bias that is a power of two");
+    using table = aie::lut<4, Value>;
+    const table copies(Entries, ab, cd);
+    if constexpr (StepLog2 != 0)
+        index = aie::bit_and(index, aie::broadcast<Index, N>((Index)-(1 << StepLog2)));
+    if constexpr (std::is_signed_v<Index>) {
+        aie::parallel_lookup<Index, table> lookup(copies, StepLog2, Bias);
+        return lookup.fetch(index);
+    } else {
+        static_assert(Bias == 0, "aie::parallel_lookup takes a bias with signed indices only");
+        aie::parallel_lookup<Index, table> lookup(copies, StepLog2);
+        return lookup.fetch(index);
+    }
+}
+
+} // namespace kiln
