@@ -1,7 +1,9 @@
 //! Kiln's three IRs, their builders, device descriptions, verifiers, lowering and emitters.
 pub mod array;
 pub mod device;
+pub mod emit;
 pub mod kernel;
+pub mod native;
 pub mod num;
 pub mod sequence;
 mod verified;

@@ -33,6 +33,39 @@ inline int32_t div(int32_t a, int32_t b) {
     return a / b;
 }
 
+// The mode with a crRnd code.
+template <unsigned Code>
+inline constexpr aie::rounding_mode rounding() {
+    switch (Code) {
+    case 0: return aie::rounding_mode::floor;
+    case 1: return aie::rounding_mode::ceil;
+    case 2: return aie::rounding_mode::symmetric_floor;
+    case 3: return aie::rounding_mode::symmetric_ceil;
+    case 8: return aie::rounding_mode::negative_inf;
+    case 9: return aie::rounding_mode::positive_inf;
+    case 10: return aie::rounding_mode::symmetric_zero;
+    case 11: return aie::rounding_mode::symmetric_inf;
+    case 12: return aie::rounding_mode::conv_even;
+    default: static_assert(Code < 4 || (Code >= 8 && Code <= 13), "no such rounding mode");
+    }
+    return aie::rounding_mode::conv_odd;
+}
+
+// The mode with a crSat code.
+template <unsigned Code>
+inline constexpr aie::saturation_mode saturation() {
+    static_assert(Code == 0 || Code == 1 || Code == 3, "no such saturation mode");
+    return Code == 0   ? aie::saturation_mode::none
+           : Code == 1 ? aie::saturation_mode::saturate
+                       : aie::saturation_mode::symmetric;
+}
+
+// Every lane the bfloat16 with these bits.
+template <unsigned N>
+inline aie::vector<bfloat16, N> splat_bf16(int32_t bits) {
+    return aie::broadcast<int16, N>((int16)bits).template cast_to<bfloat16>();
+}
+
 // A mask whose lowest n lanes are set; n is clamped to 0..Lanes.
 template <unsigned Lanes>
 inline aie::mask<Lanes> tail_mask(int32_t n) {

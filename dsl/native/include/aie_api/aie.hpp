@@ -15,6 +15,7 @@
 #include "memory.hpp"
 #include "mmul.hpp"
 #include "modes.hpp"
+#include "product.hpp"
 #include "shuffle.hpp"
 #include "types.hpp"
 #include "vector.hpp"

@@ -57,7 +57,7 @@ pub(super) fn fill(t: &mut Table) {
                 Effect::Read,
                 &[Type::vector(Elem::$index, $lanes)],
                 Some(Type::vector(Elem::$value, $lanes)),
-                "aie::parallel_lookup<$I, aie::lut<4, $E>>(aie::lut<4, $E>($e, $p, $q), $s, $b).fetch($0)",
+                "kiln::lookup<$E, $e, $s, $b>($p, $q, $0)",
                 vec![
                     m("vups", MV, LatencyClass::Ups, 2),
                     m("vsrs", super::table::ST_MV, LatencyClass::Srs, 2),

@@ -1,0 +1,116 @@
+//! Kernels compiled and run; the stand-in's own checks.
+
+use super::*;
+use crate::kernel::build::Builder;
+use crate::kernel::verify;
+use crate::num::{Rounding, Saturation};
+
+fn build(name: &str, author: impl for<'k> FnOnce(&'k Builder)) -> Verified<Kernel> {
+    let kernel = Kernel::build(name, Rounding::ConvEven, Saturation::On, author);
+    verify(kernel).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn relu() -> Verified<Kernel> {
+    build("relu_i8", |k| {
+        let x = k.input::<i8>("x", [256]);
+        let y = k.output::<i8>("y", [256]);
+        let zero = k.zeros::<i8, 64>();
+        k.for_step(0, 256, 64, |i| y.store(i, x.load::<64>(i).max(zero)));
+    })
+}
+
+#[test]
+fn two_kernels_in_one_program_run_batches() {
+    let scale = build("scale", |k| {
+        let x = k.input::<i16>("x", [32]);
+        let y = k.output::<i32>("y", [32]);
+        let factor = k.param_i32("factor");
+        k.for_n(32, |i| y.set(i, x.get(i) * factor));
+    });
+    let dir = tempfile::tempdir().expect("a directory");
+    let native =
+        NativeKernels::compile(&[&relu(), &scale], dir.path()).unwrap_or_else(|e| panic!("{e}"));
+
+    let inputs: Vec<Vec<u8>> = (0..3u32).map(|c| (0..256u32).map(|i| (i * 7 + c) as u8).collect()).collect();
+    let cases: Vec<_> =
+        inputs.iter().map(|x| vec![NativeArg::Bytes(x.clone()), NativeArg::Initial]).collect();
+    let results = native.run("relu_i8", &cases).unwrap_or_else(|e| panic!("{e}"));
+    for (x, result) in inputs.iter().zip(&results) {
+        let expected: Vec<u8> = x.iter().map(|&b| (b as i8).max(0) as u8).collect();
+        assert_eq!((&result[0], &result[1]), (x, &expected));
+    }
+
+    let x: Vec<u8> = (0..32i16).flat_map(|i| (i * 100 - 1000).to_le_bytes()).collect();
+    let case = vec![NativeArg::Bytes(x), NativeArg::Initial, NativeArg::I32(-70_000)];
+    let result = native.run("scale", &[case]).unwrap_or_else(|e| panic!("{e}"));
+    let expected: Vec<u8> = (0..32i32).flat_map(|i| ((i * 100 - 1000) * -70_000).to_le_bytes()).collect();
+    assert_eq!(result[0][1], expected);
+    assert!(result[0][2].is_empty());
+}
+
+#[test]
+fn arguments_that_do_not_fit_are_named() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let native = NativeKernels::compile(&[&relu()], dir.path()).unwrap_or_else(|e| panic!("{e}"));
+    let short = native.run("relu_i8", &[vec![NativeArg::Bytes(vec![0; 255]), NativeArg::Initial]]);
+    assert!(short.unwrap_err().to_string().contains("parameter `x`: expected 256 bytes, got 255 bytes"));
+    let integer = native.run("relu_i8", &[vec![NativeArg::I32(1), NativeArg::Initial]]);
+    assert!(integer.unwrap_err().to_string().contains("got an integer"));
+    let few = native.run("relu_i8", &[vec![]]);
+    assert!(few.unwrap_err().to_string().contains("2 parameters, got 0 arguments"));
+    let unknown = native.run("gelu", &[]);
+    assert!(unknown.unwrap_err().to_string().contains("there are relu_i8"));
+    let twice = NativeKernels::compile(&[&relu(), &relu()], dir.path());
+    assert!(twice.unwrap_err().to_string().contains("two kernels are named `relu_i8`"));
+}
+
+#[test]
+fn a_run_time_index_past_the_end_stops_the_program() {
+    let stray = build("stray", |k| {
+        let y = k.output::<i32>("y", [8]);
+        let at = k.param_i32("at");
+        y.set(at, 5);
+    });
+    let dir = tempfile::tempdir().expect("a directory");
+    let native = NativeKernels::compile(&[&stray], dir.path()).unwrap_or_else(|e| panic!("{e}"));
+    let case = |at| vec![NativeArg::Initial, NativeArg::I32(at)];
+    assert!(native.run("stray", &[case(7)]).is_ok());
+    let error = native.run("stray", &[case(0), case(8), case(1)]).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("stopped after 1 of 3 cases"), "{text}");
+    assert!(text.contains("wrote outside parameter y (32 bytes)"), "{text}");
+}
+
+/// Compiles `body` as the whole of `main` against the stand-in and returns what it says when it stops.
+fn stops(body: &str) -> String {
+    let dir = tempfile::tempdir().expect("a directory");
+    source::write_headers(dir.path()).unwrap_or_else(|e| panic!("{e}"));
+    let text = format!("#include \"kiln_kernel.h\"\nint main() {{\n{body}\n}}\n");
+    write_file(&dir.path().join("main.cc"), &text).unwrap_or_else(|e| panic!("{e}"));
+    let program = dir.path().join("stops");
+    compile_program(dir.path(), "main.cc", &program, String::new).unwrap_or_else(|e| panic!("{e}"));
+    let output = Command::new(&program).output().expect("runs");
+    assert!(!output.status.success(), "did not stop: {body}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_misaligned_vector_load_names_the_pointer() {
+    let said = stops("alignas(64) static int8_t m[128]; auto v = aie::load_v<32>(m + 16); (void)v;");
+    assert!(said.contains("vector load at 0x") && said.contains("16 bytes past a multiple of 32 bytes"), "{said}");
+}
+
+#[test]
+fn a_shift_that_aie2_drops_unseen_stops() {
+    let said = stops("auto acc = aie::zeros<acc32, 16>(); auto v = acc.to_vector<int32>(3); (void)v;");
+    assert!(said.contains("srs from acc32 to 32 bits: shift must be 0, is 3"), "{said}");
+}
+
+#[test]
+fn table_copies_that_differ_stop() {
+    let said = stops(
+        "alignas(32) static int16_t ab[16] = {}, cd[16] = {0, 1};
+         auto v = kiln::lookup<int16, 8, 0, 4>(ab, cd, aie::broadcast<int8, 32>(-3)); (void)v;",
+    );
+    assert!(said.contains("entry 1 of a lookup table differs"), "{said}");
+}
