@@ -48,7 +48,9 @@ pub enum NativeError {
     #[error(transparent)]
     Emit(#[from] CppError),
     /// There is no C++ compiler.
-    #[error("no C++ compiler: `{compiler}` cannot be started ({cause})\n  help: install the Debian package `g++`, or name a compiler in CXX")]
+    #[error(
+        "no C++ compiler: `{compiler}` cannot be started ({cause})\n  help: install the Debian package `g++`, or name a compiler in CXX"
+    )]
     NoCompiler {
         /// The command tried.
         compiler: String,

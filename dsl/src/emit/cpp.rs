@@ -44,7 +44,9 @@ pub enum CppError {
         loc: Loc,
     },
     /// A template asks for something that its operation lacks.
-    #[error("{loc}: {op} of kernel `{kernel}`: C++ template `{template}` wants ${placeholder}, which the operation lacks")]
+    #[error(
+        "{loc}: {op} of kernel `{kernel}`: C++ template `{template}` wants ${placeholder}, which the operation lacks"
+    )]
     Placeholder {
         /// Kernel.
         kernel: String,
@@ -58,7 +60,9 @@ pub enum CppError {
         loc: Loc,
     },
     /// A lookup that aie_api does not offer.
-    #[error("{loc}: {op} of kernel `{kernel}`: aie::parallel_lookup wants {wants}; got bias {bias}\n  help: {help}")]
+    #[error(
+        "{loc}: {op} of kernel `{kernel}`: aie::parallel_lookup wants {wants}; got bias {bias}\n  help: {help}"
+    )]
     LookupBias {
         /// Kernel.
         kernel: String,
@@ -267,7 +271,9 @@ impl Emitter<'_> {
                 .map(|(address, elem)| pointer::expression(self.kernel, &self.names, address, elem)),
             'T' => result.map(type_name),
             'E' => match result {
-                Some(Type::Vector { .. } | Type::Accum { .. }) => result.and_then(element).map(str::to_string),
+                Some(Type::Vector { .. } | Type::Accum { .. }) => {
+                    result.and_then(element).map(str::to_string)
+                }
                 _ => self.accessed(op).map(|e| pointer::element(e).to_string()),
             },
             'N' => result.map(|t| t.lanes().to_string()),
@@ -334,7 +340,9 @@ impl Emitter<'_> {
         }
         let (lo, hi) = (op.operands[0], op.operands[1]);
         let trips = match (self.names.constant(lo), self.names.constant(hi)) {
-            (Some(lo), Some(hi)) => u32::try_from((hi - lo + i64::from(step) - 1) / i64::from(step)).unwrap_or(0),
+            (Some(lo), Some(hi)) => {
+                u32::try_from((hi - lo + i64::from(step) - 1) / i64::from(step)).unwrap_or(0)
+            }
             _ => 0,
         };
         let min_trips = hint.min_trips.max(trips);
@@ -431,7 +439,9 @@ fn describe(p: &Param) -> String {
         kind => kind.keyword(),
     };
     let shape = match &p.layout {
-        Layout::RowMajor(shape) => format!("[{}]", shape.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")),
+        Layout::RowMajor(shape) => {
+            format!("[{}]", shape.iter().map(u32::to_string).collect::<Vec<_>>().join(", "))
+        }
         Layout::Tiled { tile, grid } => {
             format!("[{}, {}] tiles of {}x{}", grid[0], grid[1], tile[0], tile[1])
         }

@@ -28,8 +28,7 @@ fn two_kernels_in_one_program_run_batches() {
         k.for_n(32, |i| y.set(i, x.get(i) * factor));
     });
     let dir = tempfile::tempdir().expect("a directory");
-    let native =
-        NativeKernels::compile(&[&relu(), &scale], dir.path()).unwrap_or_else(|e| panic!("{e}"));
+    let native = NativeKernels::compile(&[&relu(), &scale], dir.path()).unwrap_or_else(|e| panic!("{e}"));
 
     let inputs: Vec<Vec<u8>> = (0..3u32).map(|c| (0..256u32).map(|i| (i * 7 + c) as u8).collect()).collect();
     let cases: Vec<_> =
@@ -97,7 +96,10 @@ fn stops(body: &str) -> String {
 #[test]
 fn a_misaligned_vector_load_names_the_pointer() {
     let said = stops("alignas(64) static int8_t m[128]; auto v = aie::load_v<32>(m + 16); (void)v;");
-    assert!(said.contains("vector load at 0x") && said.contains("16 bytes past a multiple of 32 bytes"), "{said}");
+    assert!(
+        said.contains("vector load at 0x") && said.contains("16 bytes past a multiple of 32 bytes"),
+        "{said}"
+    );
 }
 
 #[test]

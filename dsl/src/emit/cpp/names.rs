@@ -6,13 +6,84 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Words a parameter cannot be called in C++, and names the emitted code itself uses.
 const RESERVED: &[&str] = &[
-    "aie", "alignas", "alignof", "and", "asm", "auto", "bfloat16", "bool", "break", "case", "catch", "char", "class",
-    "const", "constexpr", "continue", "default", "delete", "do", "double", "else", "enum", "explicit", "export",
-    "extern", "false", "float", "for", "friend", "goto", "if", "inline", "int", "int16", "int16_t", "int32", "int32_t",
-    "int8", "int8_t", "kiln", "long", "mutable", "namespace", "new", "not", "nullptr", "operator", "or", "private",
-    "protected", "public", "register", "requires", "return", "short", "signed", "sizeof", "static", "struct", "switch",
-    "template", "this", "throw", "true", "try", "typedef", "typename", "uint32_t", "uint8", "uint8_t", "union",
-    "unsigned", "using", "virtual", "void", "volatile", "while", "xor",
+    "aie",
+    "alignas",
+    "alignof",
+    "and",
+    "asm",
+    "auto",
+    "bfloat16",
+    "bool",
+    "break",
+    "case",
+    "catch",
+    "char",
+    "class",
+    "const",
+    "constexpr",
+    "continue",
+    "default",
+    "delete",
+    "do",
+    "double",
+    "else",
+    "enum",
+    "explicit",
+    "export",
+    "extern",
+    "false",
+    "float",
+    "for",
+    "friend",
+    "goto",
+    "if",
+    "inline",
+    "int",
+    "int16",
+    "int16_t",
+    "int32",
+    "int32_t",
+    "int8",
+    "int8_t",
+    "kiln",
+    "long",
+    "mutable",
+    "namespace",
+    "new",
+    "not",
+    "nullptr",
+    "operator",
+    "or",
+    "private",
+    "protected",
+    "public",
+    "register",
+    "requires",
+    "return",
+    "short",
+    "signed",
+    "sizeof",
+    "static",
+    "struct",
+    "switch",
+    "template",
+    "this",
+    "throw",
+    "true",
+    "try",
+    "typedef",
+    "typename",
+    "uint32_t",
+    "uint8",
+    "uint8_t",
+    "union",
+    "unsigned",
+    "using",
+    "virtual",
+    "void",
+    "volatile",
+    "while",
+    "xor",
 ];
 
 /// Names of loop indices by depth; deeper ones are named after their values.
@@ -157,8 +228,8 @@ fn updates_in_place(kernel: &Kernel, body: BlockId) -> Vec<(ValueId, ValueId)> {
     for (&next, &arg) in yielded.iter().zip(&block.args[1..]) {
         let defined = rest.iter().position(|&op| kernel.op(op).results.contains(&next));
         let Some(at) = defined.filter(|&at| kernel.op(rest[at]).opcode != Opcode::For) else { continue };
-        let only_yielded_once = yielded.iter().filter(|&&y| y == next).count() == 1
-            && rest.iter().all(|&op| !reads(next, op));
+        let only_yielded_once =
+            yielded.iter().filter(|&&y| y == next).count() == 1 && rest.iter().all(|&op| !reads(next, op));
         let old_is_dead = !yielded.contains(&arg) && rest[at + 1..].iter().all(|&op| !reads(arg, op));
         let constant = form(kernel, kernel.op(rest[at])).is_some_and(|f| f.cpp == "$i");
         if only_yielded_once && old_is_dead && !constant {
@@ -173,7 +244,9 @@ fn reads_within(kernel: &Kernel, op: OpId, value: ValueId) -> bool {
     let op = kernel.op(op);
     op.operands.contains(&value)
         || op.address.iter().any(|a| a.terms.iter().any(|t| t.0 == value))
-        || op.body.is_some_and(|b| kernel.block(b).ops.iter().any(|&inner| reads_within(kernel, inner, value)))
+        || op
+            .body
+            .is_some_and(|b| kernel.block(b).ops.iter().any(|&inner| reads_within(kernel, inner, value)))
 }
 
 /// aie_api's type of a value.
