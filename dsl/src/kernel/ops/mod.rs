@@ -7,6 +7,7 @@
 
 mod accum;
 mod float;
+mod imm;
 mod matrix;
 mod memory;
 mod reg;
@@ -15,6 +16,7 @@ mod shapes;
 mod table;
 mod vector;
 
+pub use imm::{ImmKind, SHUFFLE_MODES};
 pub use reg::Reg;
 pub use scalar::scalar_store_machine;
 pub(crate) use shapes::*;

@@ -2,7 +2,7 @@
 
 use crate::kernel::ir::{BlockId, Kernel, Loc, OpId, ParamId, ValueId};
 use crate::kernel::print::Listing;
-use crate::kernel::types::Type;
+use crate::kernel::types::{Elem, Type};
 use std::fmt;
 
 /// The part of a kernel that an error is about.
@@ -258,6 +258,270 @@ pub enum Problem {
         /// The loop whose body defines it.
         of_loop: Loc,
     },
+    /// An operation on types that AIE2 does not have it for.
+    #[error("AIE2 has no `{found}`")]
+    NoForm {
+        /// The operation with its types.
+        found: String,
+        /// Forms of the op table that come near.
+        nearest: Vec<String>,
+    },
+    /// An immediate that the operation does not take.
+    #[error("`{mnemonic}` takes {expected}, found {}", .found.map_or("something else".to_string(), |v| v.to_string()))]
+    Immediate {
+        /// The operation's name.
+        mnemonic: &'static str,
+        /// What it takes.
+        expected: &'static str,
+        /// The integer found, if it is one.
+        found: Option<i64>,
+    },
+    /// A load or store without address, or an address on another operation.
+    #[error("`{mnemonic}` {}", if *.has_address { "touches no memory, so it takes no address" } else { "needs an address" })]
+    Address {
+        /// The operation's name.
+        mnemonic: &'static str,
+        /// Whether it has one.
+        has_address: bool,
+    },
+    /// A name that cannot stand in C++ or in IR text.
+    #[error("`{name}` {fault}")]
+    Name {
+        /// The name.
+        name: String,
+        /// Why not.
+        fault: NameFault,
+    },
+    /// A parameter has a value and should not, or the other way round.
+    #[error("parameter `{param}` ({kind}) {}", .found.map_or("has no value, a run-time integer needs one".to_string(), |t| format!("has a value of type {t}; only a run-time integer has one, an i32")))]
+    ParamValue {
+        /// The parameter.
+        param: String,
+        /// Its kind.
+        kind: &'static str,
+        /// Type of its value.
+        found: Option<Type>,
+    },
+    /// A run-time integer of another type.
+    #[error("run-time integer `{param}` has elements {found}, expected i32")]
+    ParamElem {
+        /// The parameter.
+        param: String,
+        /// Its element type.
+        found: Elem,
+    },
+    /// An alignment that is none.
+    #[error("`{param}` is aligned to {align_bytes} bytes, which is no power of two")]
+    AlignNotPowerOfTwo {
+        /// The parameter.
+        param: String,
+        /// Its alignment.
+        align_bytes: u32,
+    },
+    /// An alignment below the element's size.
+    #[error("`{param}` is aligned to {align_bytes} bytes, one {elem} needs {}", .elem.bytes())]
+    AlignBelowElement {
+        /// The parameter.
+        param: String,
+        /// Its alignment.
+        align_bytes: u32,
+        /// Its element type.
+        elem: Elem,
+    },
+    /// A dimension is 0.
+    #[error("`{param}` has no elements: a dimension is 0")]
+    EmptyParam {
+        /// The parameter.
+        param: String,
+    },
+    /// More bytes than an address reaches.
+    #[error("`{param}` is larger than 4 GiB")]
+    ParamTooLarge {
+        /// The parameter.
+        param: String,
+    },
+    /// A table whose bytes do not fill its layout.
+    #[error("table `{param}` has {found} bytes of data, its layout needs {expected}")]
+    TableSize {
+        /// The parameter.
+        param: String,
+        /// Bytes of the layout.
+        expected: u64,
+        /// Bytes given.
+        found: u64,
+    },
+    /// An output that the kernel never writes.
+    #[error("nothing stores to `{param}`, which is an `out` parameter")]
+    NeverStored {
+        /// The parameter.
+        param: String,
+    },
+    /// An access to a run-time integer.
+    #[error("`{param}` is a run-time integer and travels in a register, so it has no address")]
+    NotMemory {
+        /// The parameter.
+        param: String,
+    },
+    /// A store to something that the kernel may only read.
+    #[error("a store to `{param}`, which is `{kind}` and read only")]
+    ReadOnly {
+        /// The parameter.
+        param: String,
+        /// Its kind.
+        kind: &'static str,
+    },
+    /// A term of an address that is no scalar.
+    #[error("{value} in the address is {found}, expected i32")]
+    AddressType {
+        /// The value.
+        value: ValueId,
+        /// Its type.
+        found: Type,
+    },
+    /// A value stands twice in an address, or with coefficient 0.
+    #[error(
+        "{value}*{coefficient} in the address: each value stands there once, with a coefficient other than 0"
+    )]
+    AddressTerm {
+        /// The value.
+        value: ValueId,
+        /// Its coefficient in bytes.
+        coefficient: i64,
+    },
+    /// An access by another element type than the parameter's.
+    #[error("`{param}` has elements {expected}, the access has {found}")]
+    Element {
+        /// The parameter.
+        param: String,
+        /// Its element type.
+        expected: Elem,
+        /// The access's.
+        found: Elem,
+    },
+    /// A scalar access to floats: AIE2 has no scalar float registers.
+    #[error("a scalar access to `{param}`, whose elements are {elem}: AIE2 has no scalar floats")]
+    ScalarFloat {
+        /// The parameter.
+        param: String,
+        /// Its element type.
+        elem: Elem,
+    },
+    /// An address whose alignment does not follow from the kernel.
+    #[error("the access needs an address in `{param}` that is a multiple of {needed_bytes} bytes, provable is {provable_bytes}{}", match .cause { Some(cause) => format!(": {cause}"), None => format!(": the parameter is aligned to {param_align_bytes}") })]
+    Alignment {
+        /// The parameter.
+        param: String,
+        /// Its alignment.
+        param_align_bytes: u32,
+        /// Alignment that the operation needs.
+        needed_bytes: u32,
+        /// Largest power of two that surely divides the address.
+        provable_bytes: u32,
+        /// The part of the address that spoils it, if not the parameter.
+        cause: Option<String>,
+        /// The operation that needs no more than the element's alignment.
+        unaligned: Option<&'static str>,
+    },
+    /// An access that leaves its parameter.
+    #[error(
+        "the access of {access_bytes} bytes at byte {first_byte} leaves `{param}`, which has {size_bytes} bytes"
+    )]
+    OutOfBounds {
+        /// The parameter.
+        param: String,
+        /// Its size.
+        size_bytes: u64,
+        /// Where the worst access starts.
+        first_byte: i128,
+        /// Bytes accessed.
+        access_bytes: u32,
+    },
+    /// A lookup into something that is no table.
+    #[error("a lookup reads tables, `{param}` is `{kind}`")]
+    LookupKind {
+        /// The parameter.
+        param: String,
+        /// Its kind.
+        kind: &'static str,
+    },
+    /// A lookup from the middle of a table.
+    #[error("a lookup starts at the table's first byte, the address of `{param}` has an offset")]
+    LookupOffset {
+        /// The first table.
+        param: String,
+    },
+    /// A lookup that drops the whole index.
+    #[error("a lookup that drops the low {step_log2} bits of an {index} index keeps none")]
+    LookupStep {
+        /// Bits dropped.
+        step_log2: u8,
+        /// Type of the index.
+        index: Elem,
+    },
+    /// The tables of a lookup are not two copies.
+    #[error("a lookup reads two identical tables at once, `{first}` and `{second}` are not")]
+    LookupCopies {
+        /// The table of the address.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// Both tables of a lookup lie in one bank, which serves one access a cycle.
+    #[error(
+        "the lookup's tables `{first}` and `{second}` are both in bank {bank}, the hardware reads them at once"
+    )]
+    LookupBank {
+        /// The table of the address.
+        first: String,
+        /// The other.
+        second: String,
+        /// The bank.
+        bank: u8,
+    },
+    /// A table that is not laid out for parallel lookups.
+    #[error("the {bytes} bytes of table `{param}` are not whole 32-byte lines of 16 bytes written twice")]
+    LookupLayout {
+        /// The parameter.
+        param: String,
+        /// Its size.
+        bytes: u64,
+    },
+    /// A table whose lines could straddle banks.
+    #[error("lookup table `{param}` is aligned to {align_bytes} bytes, its lines need {needed_bytes}")]
+    LookupAlign {
+        /// The parameter.
+        param: String,
+        /// Alignment of a line.
+        needed_bytes: u32,
+        /// Its alignment.
+        align_bytes: u32,
+    },
+}
+
+/// Why a name is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameFault {
+    /// It is no C identifier.
+    NotAnIdentifier,
+    /// C++ has it as a keyword.
+    Keyword,
+    /// C++, the emitted code or IR text uses it.
+    Reserved,
+    /// The kernel or another parameter has it.
+    Taken,
+}
+
+impl fmt::Display for NameFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NameFault::NotAnIdentifier => {
+                "is no C identifier: letters, digits and underscores, not a digit first"
+            }
+            NameFault::Keyword => "is a keyword of C++",
+            NameFault::Reserved => "is reserved in C++, in emitted code or for values",
+            NameFault::Taken => "names two things",
+        })
+    }
 }
 
 impl Problem {
@@ -270,6 +534,25 @@ impl Problem {
                     .to_string(),
             ),
             Problem::NoYield => Some("end the body with `yield` of the next carried values, or none".to_string()),
+            Problem::NoForm { nearest, .. } if !nearest.is_empty() => {
+                Some(format!("it has {}", nearest.iter().map(|f| format!("`{f}`")).collect::<Vec<_>>().join(", ")))
+            }
+            Problem::ScalarFloat { .. } => Some("load a vector, or declare the parameter with integers".to_string()),
+            Problem::Alignment { needed_bytes, param_align_bytes, unaligned, .. } => {
+                let mend = if param_align_bytes < needed_bytes {
+                    format!("align the parameter to {needed_bytes} bytes")
+                } else {
+                    format!("pad the shape so that offsets are multiples of {needed_bytes} bytes")
+                };
+                Some(match unaligned {
+                    Some(op) => format!("{mend}, or use the unaligned `{op}` at its cost"),
+                    None => mend,
+                })
+            }
+            Problem::LookupCopies { .. } | Problem::LookupBank { .. } | Problem::LookupLayout { .. } => {
+                Some("declare both with `lookup_tables`, which packs two copies for two banks".to_string())
+            }
+            Problem::NeverStored { .. } => Some("remove it, or declare it `inout` or `scratch`".to_string()),
             _ => None,
         }
     }

@@ -9,9 +9,13 @@
 //! - names can stand in C++, tables have the bytes of their layout.
 
 mod error;
+mod memory;
+mod params;
+mod scalar;
 mod structure;
+mod types;
 
-pub use error::{KernelError, KernelErrors, Place, Problem};
+pub use error::{KernelError, KernelErrors, NameFault, Place, Problem};
 
 use super::ir::Kernel;
 use crate::verified::Verified;
@@ -33,10 +37,14 @@ pub fn verify(kernel: Kernel) -> Result<Verified<Kernel>, KernelErrors> {
 /// Every rule that `kernel` breaks, in the order of its text; empty for a valid one.
 pub fn verify_ref(kernel: &Kernel) -> Vec<KernelError> {
     let mut report = error::Report::new(kernel);
+    params::check(kernel, &mut report);
     let structure = Structure::check(kernel, &mut report);
     // What follows walks the tree and looks values up without asking again whether they exist.
     if structure.is_sound() {
         structure.check_scopes(kernel, &mut report);
+        params::check_outputs(kernel, &mut report);
+        types::check(kernel, &mut report);
+        memory::check(kernel, &mut report);
     }
     report.finish()
 }
