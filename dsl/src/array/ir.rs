@@ -158,13 +158,74 @@ pub enum Port {
     Consume,
 }
 
-/// An i32 word inside an acquired object.
+/// An i32 word of a consumed object (elements of 4 bytes, or a flat object of bytes).
+///
+/// The core reads it once, when the acquire that binds the object has its locks, so the word stays
+/// usable after the object is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WordRef {
-    /// The object (i32 elements).
+    /// The object.
     pub object: ObjectId,
     /// Position in i32 words from the object's start.
     pub index: u32,
+}
+
+impl ObjectId {
+    /// The i32 word at `index` (in words from the object's start).
+    pub const fn word(self, index: u32) -> WordRef {
+        WordRef { object: self, index }
+    }
+    /// The part that starts at `byte_offset`, seen as `ty`.
+    pub const fn view(self, byte_offset: u64, ty: MemType) -> Arg {
+        Arg::Object { object: self, view: Some(View { byte_offset, ty }) }
+    }
+}
+
+impl LocalId {
+    /// The part that starts at `byte_offset`, seen as `ty`.
+    pub const fn view(self, byte_offset: u64, ty: MemType) -> Arg {
+        Arg::Local { buffer: self, view: Some(View { byte_offset, ty }) }
+    }
+}
+
+impl fmt::Display for MemType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("memref<")?;
+        for d in &self.shape {
+            write!(f, "{d}x")?;
+        }
+        write!(f, "{}>", self.elem)
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Port::Produce => "Produce",
+            Port::Consume => "Consume",
+        })
+    }
+}
+
+impl From<ObjectId> for Arg {
+    fn from(object: ObjectId) -> Arg {
+        Arg::Object { object, view: None }
+    }
+}
+impl From<LocalId> for Arg {
+    fn from(buffer: LocalId) -> Arg {
+        Arg::Local { buffer, view: None }
+    }
+}
+impl From<i32> for Arg {
+    fn from(value: i32) -> Arg {
+        Arg::Const(value)
+    }
+}
+impl From<WordRef> for Arg {
+    fn from(word: WordRef) -> Arg {
+        Arg::Word(word)
+    }
 }
 
 /// How often a core loop runs.
@@ -174,7 +235,7 @@ pub enum Count {
     Forever,
     /// A constant.
     Const(u64),
-    /// A word read when the loop is reached (negative runs zero times).
+    /// A word of a consumed object (negative runs zero times).
     Word(WordRef),
 }
 
@@ -206,7 +267,7 @@ pub enum Arg {
     },
     /// A constant i32.
     Const(i32),
-    /// A word of an acquired object, read at the call.
+    /// A word of a consumed object.
     Word(WordRef),
 }
 

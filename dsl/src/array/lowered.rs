@@ -92,7 +92,7 @@ pub struct ChannelProgram {
 /// Everything in one tile.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct LoweredTile {
-    /// Buffers, in order of placement.
+    /// Buffers, in the toolchain's order: later FIFOs first, then locals, then the loop counters.
     pub buffers: Vec<PlacedBuffer>,
     /// Locks.
     pub locks: Vec<Lock>,
@@ -118,7 +118,7 @@ pub struct Flow {
 pub struct CoreEnd {
     /// Tile whose memory and locks these are.
     pub memory: Tile,
-    /// Buffers in rotation, positions in that tile's list.
+    /// Buffers in rotation, positions in that tile's list; object `n` of the FIFO is in buffer `n % len`.
     pub buffers: Vec<usize>,
     /// Lock taken by acquire, position in that tile's list.
     pub acquire_lock: usize,
@@ -144,6 +144,8 @@ pub enum CoreOp {
         objects: Vec<ObjectId>,
         /// Locks to take now: objects not already held since an earlier acquire.
         take: u8,
+        /// Words of these objects that the program uses, read once the locks are taken.
+        words: Vec<WordRef>,
     },
     /// Gives locks; advances the rotation.
     Release {

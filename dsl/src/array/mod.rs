@@ -1,4 +1,12 @@
-//! Level 2: what runs where. See [`ir`] for the design and [`lowered`] for what it becomes.
+//! Level 2: what runs where. See [`ir`] for the design, [`DesignBuilder`] to write one, [`verify`]
+//! to check it against a device, and [`lower()`] for what it becomes.
+mod build;
 pub mod ir;
+mod lower;
 pub mod lowered;
+mod verify;
+
+pub use build::{CopyRef, CoreBuilder, DesignBuilder, FifoRef, IntoArgs, SequenceBuilder};
 pub use ir::*;
+pub use lower::{LowerError, LowerMode, lower};
+pub use verify::{ArrayError, ArrayErrors, verify};

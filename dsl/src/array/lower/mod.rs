@@ -1,0 +1,296 @@
+//! From a design to what the toolchain builds from it: see [`lower`].
+
+mod cores;
+mod dma;
+mod place;
+mod pools;
+
+pub(crate) use cores::{each_stmt, ends_used, words_used};
+pub(crate) use dma::bd_count;
+pub(crate) use place::{Memory, Placement, Request, place};
+pub(crate) use pools::{LinkView, Plan, Pool, link_of, plan, shared_memory};
+
+use super::ir::{CoreId, Count, Design, LocalId, Stmt, Tile};
+use super::lowered::{Lock, Lowered, LoweredTile, PlacedBuffer};
+use super::verify::{ArrayError, ArrayErrors};
+use crate::device::{Device, TileKind};
+use crate::kernel::Loc;
+use crate::verified::Verified;
+use dma::PoolPlace;
+use indexmap::IndexMap;
+use thiserror::Error;
+
+/// Which of the toolchain's two lowerings of FIFO accesses in cores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum LowerMode {
+    /// Position of each FIFO end in a counter in L1: any trip count. The default of aiecc.
+    #[default]
+    Dynamic,
+    /// Loops unrolled by the depth: no counters, no trip counts or switches from words.
+    Static,
+}
+
+/// Why a verified design cannot be lowered.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum LowerError {
+    /// A trip count is only known at run time.
+    #[error(
+        "core {tile}: a loop's trip count is a word of an object, which the static lowering cannot unroll ({loc})\n  \
+         help: lower with LowerMode::Dynamic (aiecc's default, `dynamic-objFifos=true`)"
+    )]
+    StaticTripCount {
+        /// The core's tile.
+        tile: Tile,
+        /// Where the core's program starts.
+        loc: Loc,
+    },
+    /// The design was verified against another device.
+    #[error(transparent)]
+    DoesNotFit(#[from] ArrayErrors),
+}
+
+/// Lowers a design: buffers with addresses and banks, locks, BDs, channels, flows and core
+/// programs, as `aiecc` would (mlir-aie of 2026-03 to 2026-08).
+///
+/// # Errors
+/// [`LowerError::StaticTripCount`] in static mode; [`LowerError::DoesNotFit`] on a device smaller
+/// than the one the design was verified against.
+pub fn lower(design: &Verified<Design>, device: &Device, mode: LowerMode) -> Result<Lowered, LowerError> {
+    if mode == LowerMode::Static {
+        for core in &design.cores {
+            let mut run_time = false;
+            each_stmt(&core.body, &mut |s| {
+                run_time |= matches!(s, Stmt::Loop { count: Count::Word(_), .. });
+            });
+            if run_time {
+                return Err(LowerError::StaticTripCount { tile: core.tile, loc: core.loc.clone() });
+            }
+        }
+    }
+    let (lowered, errors) = allocate(design, device, mode);
+    match ArrayErrors::new(design, errors) {
+        None => Ok(lowered),
+        Some(errors) => Err(errors.into()),
+    }
+}
+
+/// Every tile that a design uses, in order of column and row.
+pub(crate) fn tiles_used(design: &Design) -> Vec<Tile> {
+    let ends = design.fifos.iter().flat_map(|f| std::iter::once(f.producer).chain(f.consumers.iter().copied()));
+    let mut tiles: Vec<Tile> = ends
+        .chain(design.cores.iter().map(|c| c.tile))
+        .chain(design.locals.iter().map(|l| l.tile))
+        .chain(design.cascades.iter().flat_map(|c| [c.from, c.to]))
+        .collect();
+    tiles.sort_unstable();
+    tiles.dedup();
+    tiles
+}
+
+/// A buffer before it has an address.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    /// Symbol.
+    pub name: String,
+    /// Size and bank.
+    pub request: Request,
+    /// Initial content.
+    pub init: Option<Vec<u8>>,
+    /// The pool it belongs to, and which of its buffers it is.
+    pool: Option<usize>,
+    /// The local it is.
+    local: Option<LocalId>,
+}
+
+/// The buffers of one tile in the toolchain's order: pools last created first, then locals, then
+/// the loop counters of the core.
+pub(crate) fn buffers_wanted(design: &Design, plan: &Plan, mode: LowerMode, tile: Tile) -> Vec<Wanted> {
+    let mut wanted = Vec::new();
+    for (at, pool) in plan.pools.iter().enumerate().rev().filter(|(_, p)| p.memory == tile) {
+        for k in 0..pool.depth {
+            wanted.push(Wanted {
+                name: format!("{}_buff_{k}", pool.name),
+                request: Request { bytes: pool.object.bytes(), bank: None },
+                init: None,
+                pool: Some(at),
+                local: None,
+            });
+        }
+    }
+    for (at, local) in design.locals.iter().enumerate().filter(|(_, l)| l.tile == tile) {
+        wanted.push(Wanted {
+            name: local.name.clone(),
+            request: Request { bytes: local.ty.bytes(), bank: local.bank },
+            init: local.init.clone(),
+            pool: None,
+            local: Some(LocalId(at as u32)),
+        });
+    }
+    wanted.extend(counters(design, mode, tile));
+    wanted
+}
+
+/// The buffer of FIFO positions that the dynamic lowering gives a core: one i32 per end it
+/// acquires from, numbered over all cores whose tile is an end of some FIFO.
+fn counters(design: &Design, mode: LowerMode, tile: Tile) -> Option<Wanted> {
+    if mode == LowerMode::Static {
+        return None;
+    }
+    let on_fifo = |t: Tile| design.fifos.iter().any(|f| f.producer == t || f.consumers.contains(&t));
+    let (number, core) = design.cores.iter().filter(|c| on_fifo(c.tile)).enumerate().find(|(_, c)| c.tile == tile)?;
+    let bytes = 4 * ends_used(core).len() as u64;
+    (bytes > 0).then(|| Wanted {
+        name: format!("_anonymous{number}"),
+        request: Request { bytes, bank: None },
+        init: None,
+        pool: None,
+        local: None,
+    })
+}
+
+/// The memory of a tile, with the stack of its core; `None` at the shim.
+pub(crate) fn memory_of(design: &Design, device: &Device, tile: Tile) -> Option<Memory> {
+    match device.tile_kind(tile)? {
+        TileKind::Shim => None,
+        TileKind::Mem => {
+            let (bytes, banks) = (device.mem.memory_bytes(), device.mem.logical_banks());
+            Some(Memory { bytes: u64::from(bytes), banks, stack_bytes: 0 })
+        }
+        TileKind::Core => {
+            let (bytes, banks) = (device.core.data_memory_bytes(), device.core.logical_banks());
+            let stack_bytes = u64::from(stack_of(design, device, tile).unwrap_or(0));
+            Some(Memory { bytes: u64::from(bytes), banks, stack_bytes })
+        }
+    }
+}
+
+/// Bytes of stack of the core at a tile, if it has a program.
+pub(crate) fn stack_of(design: &Design, device: &Device, tile: Tile) -> Option<u32> {
+    let core = design.cores.iter().find(|c| c.tile == tile)?;
+    Some(core.stack_bytes.unwrap_or(device.core.default_stack_bytes()))
+}
+
+/// Lowers without asking whether it fits: the lowered design, and everything that is over.
+pub(crate) fn allocate(design: &Design, device: &Device, mode: LowerMode) -> (Lowered, Vec<ArrayError>) {
+    let plan = plan(design, device);
+    let mut errors = Vec::new();
+    let mut tiles = IndexMap::new();
+    let mut places = vec![PoolPlace::default(); plan.pools.len()];
+    let mut locals = IndexMap::new();
+    for tile in tiles_used(design) {
+        let mut lowered = LoweredTile { stack_bytes: stack_of(design, device, tile), ..LoweredTile::default() };
+        let wanted = buffers_wanted(design, &plan, mode, tile);
+        lowered.buffers = place_buffers(design, device, tile, &wanted, &mut errors);
+        for (at, buffer) in wanted.iter().enumerate().rev() {
+            if let Some(pool) = buffer.pool {
+                places[pool].first_buffer = at;
+            }
+            if let Some(local) = buffer.local {
+                locals.insert(local, (tile, at));
+            }
+        }
+        lowered.locks = locks(device, &plan, tile, &mut places, &mut errors);
+        tiles.insert(tile, lowered);
+    }
+    let (channels, over) = dma::channels(design, device, &plan);
+    errors.extend(over);
+    let (programs, over) = dma::programs(device, &plan, &channels, &places);
+    errors.extend(over);
+    for (tile, program) in programs {
+        if let Some(lowered) = tiles.get_mut(&tile) {
+            lowered.dma = program;
+        }
+    }
+    let (flows, shim_channels) = dma::flows(device, &plan, &channels);
+    let ids = (0..design.cores.len()).map(|at| CoreId(at as u32));
+    let cores = ids.map(|id| cores::core(design, &plan, &places, id, &locals)).collect();
+    (Lowered { tiles, flows, cores, shim_channels }, errors)
+}
+
+fn place_buffers(
+    design: &Design,
+    device: &Device,
+    tile: Tile,
+    wanted: &[Wanted],
+    errors: &mut Vec<ArrayError>,
+) -> Vec<PlacedBuffer> {
+    let Some(memory) = memory_of(design, device, tile) else { return Vec::new() };
+    let requests: Vec<Request> = wanted.iter().map(|w| w.request).collect();
+    let placed = place(memory, &requests);
+    if placed.end > memory.bytes {
+        let mut largest: Vec<(String, u64)> = wanted.iter().map(|w| (w.name.clone(), w.request.bytes)).collect();
+        largest.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+        largest.truncate(4);
+        errors.push(ArrayError::OutOfMemory {
+            tile,
+            used_bytes: placed.end,
+            limit_bytes: memory.bytes,
+            stack_bytes: memory.stack_bytes,
+            largest,
+        });
+    }
+    for (at, w) in wanted.iter().enumerate() {
+        let lost = placed.bank_refused.contains(&at) || !placed.bank_aware;
+        if let (true, Some(bank)) = (lost, w.request.bank) {
+            let (buffer, bytes) = (w.name.clone(), w.request.bytes);
+            errors.push(ArrayError::BankFull { tile, buffer, bank, bytes });
+        }
+    }
+    let small = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+    wanted
+        .iter()
+        .zip(&placed.addresses)
+        .map(|(w, &address)| PlacedBuffer {
+            name: w.name.clone(),
+            address: small(address),
+            bank: u8::try_from(memory.bank(address)).unwrap_or(u8::MAX),
+            bytes: small(w.request.bytes),
+            init: w.init.clone(),
+        })
+        .collect()
+}
+
+/// Locks of a tile: ids in order of creation, listed last created first.
+fn locks(
+    device: &Device,
+    plan: &Plan,
+    tile: Tile,
+    places: &mut [PoolPlace],
+    errors: &mut Vec<ArrayError>,
+) -> Vec<Lock> {
+    let Some(kind) = device.tile_kind(tile) else { return Vec::new() };
+    let mut id: u32 = 0;
+    let mut by_pool = Vec::new();
+    for (at, pool) in plan.pools.iter().enumerate().filter(|(_, p)| p.memory == tile) {
+        let max = device.locks.max_value();
+        if pool.depth > max {
+            errors.push(ArrayError::LockInit { tile, fifo: pool.name.clone(), depth: pool.depth, max });
+        }
+        let mut pairs = Vec::new();
+        for k in 0..pool.parts.len() {
+            for (role, init) in [("prod", pool.depth), ("cons", 0)] {
+                pairs.push(Lock {
+                    name: format!("{}_{role}_lock_{k}", pool.name),
+                    id: u8::try_from(id).unwrap_or(u8::MAX),
+                    init: u8::try_from(init).unwrap_or(u8::MAX),
+                });
+                id += 1;
+            }
+        }
+        by_pool.push((at, pairs));
+    }
+    let limit = device.tile_dma(kind).locks();
+    if id > limit {
+        errors.push(ArrayError::TooManyLocks { tile, used: id, limit });
+    }
+    let mut list = Vec::new();
+    for (at, pairs) in by_pool.into_iter().rev() {
+        places[at].first_lock = list.len();
+        list.extend(pairs);
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,315 @@
+//! Which buffers and locks each FIFO end uses: the toolchain's rules of `aie.objectfifo`.
+//!
+//! Every end that needs its own memory is a pool: buffers `<fifo>_buff_k` at the producer,
+//! `<fifo>_cons_buff_k` (or `<fifo>_<i>_cons_buff_k` of a broadcast) at a consumer, with one pair of
+//! locks, or one pair per part at the end of a split or join that holds the whole object. Linked
+//! ends share the pool of the larger object; a producer and a consumer that share memory need one
+//! pool and no DMA. A shim end has locks only.
+
+use crate::array::ir::{Design, Dim, Fifo, FifoId, Link, MemType, Port, Tile};
+use crate::array::lowered::Direction;
+use crate::device::{Device, TileKind};
+
+/// A contiguous range of an object, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// First byte.
+    pub offset_bytes: u64,
+    /// Size.
+    pub len_bytes: u64,
+}
+
+/// Buffers and locks of one or two FIFO ends.
+#[derive(Clone, Debug)]
+pub(crate) struct Pool {
+    /// Prefix of its buffers and locks.
+    pub name: String,
+    /// The FIFO that gives it its name and object.
+    pub fifo: FifoId,
+    /// Tile that holds it.
+    pub memory: Tile,
+    /// One buffer.
+    pub object: MemType,
+    /// Number of buffers; 0 at the shim.
+    pub depth: u32,
+    /// What each lock pair guards: the whole object, or the parts of a split or join.
+    pub parts: Vec<Part>,
+}
+
+/// The end of a FIFO that a DMA channel serves.
+#[derive(Clone, Debug)]
+pub(crate) struct DmaEnd {
+    /// Which FIFO.
+    pub fifo: FifoId,
+    /// Which end.
+    pub port: Port,
+    /// Position among the consumers; 0 for the producer.
+    pub consumer: usize,
+    /// Where.
+    pub tile: Tile,
+    /// Position in `Plan::pools`.
+    pub pool: usize,
+    /// The part it moves; `None` for all parts in turn.
+    pub part: Option<usize>,
+    /// Order of access, in elements of the pool's object.
+    pub dims: Vec<Dim>,
+}
+
+impl DmaEnd {
+    /// Direction of its channel: the producer's DMA reads memory.
+    pub fn direction(&self) -> Direction {
+        match self.port {
+            Port::Produce => Direction::Mm2s,
+            Port::Consume => Direction::S2mm,
+        }
+    }
+}
+
+/// All pools and DMA ends of a design.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Plan {
+    /// Pools in order of creation, which is the order of lock ids.
+    pub pools: Vec<Pool>,
+    /// DMA ends in order of channel allocation: FIFO by FIFO, producer first.
+    pub ends: Vec<DmaEnd>,
+    /// Pool of every end: (fifo, port, consumer position) to position in `pools`.
+    by_end: Vec<((FifoId, Port, usize), usize)>,
+}
+
+impl Plan {
+    /// The pool of an end.
+    pub fn pool_of(&self, fifo: FifoId, port: Port, consumer: usize) -> Option<usize> {
+        self.by_end.iter().find(|(key, _)| *key == (fifo, port, consumer)).map(|&(_, pool)| pool)
+    }
+
+    /// The pool that a core uses as `port` of a FIFO.
+    pub fn pool_at(&self, design: &Design, fifo: FifoId, port: Port, tile: Tile) -> Option<usize> {
+        let consumer = match port {
+            Port::Produce => 0,
+            Port::Consume => design.fifos.get(fifo.index())?.consumers.iter().position(|&c| c == tile)?,
+        };
+        self.pool_of(fifo, port, consumer)
+    }
+}
+
+/// A link with what the rules ask about it.
+#[derive(Clone, Copy)]
+pub(crate) struct LinkView<'d> {
+    design: &'d Design,
+    /// The link.
+    pub link: &'d Link,
+}
+
+impl<'d> LinkView<'d> {
+    /// Views of all links whose FIFOs exist.
+    pub fn all(design: &'d Design) -> impl Iterator<Item = LinkView<'d>> {
+        design.links.iter().map(move |link| LinkView { design, link }).filter(|v| {
+            let known = |id: &FifoId| id.index() < design.fifos.len();
+            let link = v.link;
+            !link.sources.is_empty()
+                && !link.targets.is_empty()
+                && link.sources.iter().chain(&link.targets).all(known)
+        })
+    }
+
+    /// Where sources end and targets start.
+    pub fn tile(&self) -> Tile {
+        self.design.fifo(self.link.targets[0]).producer
+    }
+
+    /// Whether several sources become one object.
+    pub fn is_join(&self) -> bool {
+        self.link.sources.len() > 1
+    }
+
+    /// Whether one object becomes parts for several targets.
+    pub fn is_split(&self) -> bool {
+        self.link.targets.len() > 1
+    }
+
+    /// The FIFO whose object the shared buffers hold, and whether that is the target: the target
+    /// of a join, the source of a split, else the larger object, the source if equal.
+    pub fn owner(&self) -> (FifoId, bool) {
+        let (source, target) = (self.link.sources[0], self.link.targets[0]);
+        let elements = |id: FifoId| self.design.fifo(id).object.elements();
+        let at_target = self.is_join() || (!self.is_split() && elements(target) > elements(source));
+        if at_target { (target, true) } else { (source, false) }
+    }
+
+    /// The parts of the shared object, in bytes: from each offset to the next, the last to the end.
+    pub fn parts(&self) -> Vec<Part> {
+        let (owner, _) = self.owner();
+        let object = &self.design.fifo(owner).object;
+        let element = u64::from(object.elem.bytes());
+        let offsets = match (self.is_join(), self.is_split()) {
+            (true, _) => &self.link.source_offsets,
+            (_, true) => &self.link.target_offsets,
+            _ => return vec![Part { offset_bytes: 0, len_bytes: object.bytes() }],
+        };
+        let ends = offsets.iter().skip(1).map(|&o| u64::from(o)).chain([object.elements()]);
+        offsets
+            .iter()
+            .zip(ends)
+            .map(|(&from, to)| Part {
+                offset_bytes: u64::from(from) * element,
+                len_bytes: to.saturating_sub(u64::from(from)) * element,
+            })
+            .collect()
+    }
+
+    /// The part that a source (or target) moves; `None` when it moves the whole object.
+    fn part_of(&self, fifo: FifoId, as_target: bool) -> Option<usize> {
+        match (self.is_join(), self.is_split(), as_target) {
+            (true, _, false) => self.link.sources.iter().position(|&s| s == fifo),
+            (_, true, true) => self.link.targets.iter().position(|&t| t == fifo),
+            _ => None,
+        }
+    }
+}
+
+/// The link that an end belongs to, and whether the FIFO is one of its targets.
+pub(crate) fn link_of<'d>(design: &'d Design, fifo: FifoId, port: Port, tile: Tile) -> Option<LinkView<'d>> {
+    LinkView::all(design).find(|v| match port {
+        Port::Produce => v.link.targets.contains(&fifo),
+        Port::Consume => v.link.sources.contains(&fifo) && v.tile() == tile,
+    })
+}
+
+/// The tile whose memory a producer and its only consumer share, if the FIFO needs no DMA.
+pub(crate) fn shared_memory(design: &Design, device: &Device, id: FifoId) -> Option<Tile> {
+    let fifo = design.fifo(id);
+    let [consumer] = fifo.consumers[..] else { return None };
+    let reordered = !fifo.to_stream.is_empty() || fifo.from_stream.iter().any(|d| !d.is_empty());
+    let linked = LinkView::all(design).any(|v| v.link.sources.contains(&id) || v.link.targets.contains(&id));
+    if reordered || linked {
+        None
+    } else if device.core_reaches(consumer, fifo.producer) {
+        Some(fifo.producer)
+    } else if device.core_reaches(fifo.producer, consumer) {
+        Some(consumer)
+    } else {
+        None
+    }
+}
+
+/// Objects that an end holds.
+fn depth(fifo: &Fifo, at: usize) -> u32 {
+    fifo.depths.get(at).copied().unwrap_or(0)
+}
+
+/// Name, place and order of one end of a FIFO that needs DMA.
+struct EndOf<'d> {
+    fifo: FifoId,
+    port: Port,
+    consumer: usize,
+    tile: Tile,
+    name: String,
+    depth: u32,
+    dims: &'d [Dim],
+}
+
+/// The ends of a FIFO, producer first.
+fn ends_of(design: &Design, id: FifoId) -> Vec<EndOf<'_>> {
+    let fifo = design.fifo(id);
+    let producer = EndOf {
+        fifo: id,
+        port: Port::Produce,
+        consumer: 0,
+        tile: fifo.producer,
+        name: fifo.name.clone(),
+        depth: depth(fifo, 0),
+        dims: &fifo.to_stream,
+    };
+    let consumer = |(at, &tile): (usize, &Tile)| EndOf {
+        fifo: id,
+        port: Port::Consume,
+        consumer: at,
+        tile,
+        name: match fifo.consumers.len() {
+            1 => format!("{}_cons", fifo.name),
+            _ => format!("{}_{at}_cons", fifo.name),
+        },
+        depth: depth(fifo, at + 1),
+        dims: fifo.from_stream.get(at).map_or(&[][..], |d| d),
+    };
+    std::iter::once(producer).chain(fifo.consumers.iter().enumerate().map(consumer)).collect()
+}
+
+/// Pools and DMA ends of a design. Total: what is inconsistent (and refused by verify) is left out.
+pub(crate) fn plan(design: &Design, device: &Device) -> Plan {
+    let mut plan = Plan::default();
+    let mut ends = Vec::new();
+    for id in (0..design.fifos.len()).map(|at| FifoId(at as u32)) {
+        match shared_memory(design, device, id) {
+            Some(memory) => plan.share(design, id, memory),
+            None => {
+                let of = ends_of(design, id);
+                of.iter().for_each(|end| plan.own_pool(design, device, end));
+                ends.extend(of);
+            }
+        }
+    }
+    for end in ends {
+        let link = link_of(design, end.fifo, end.port, end.tile);
+        let pool = plan.pool_of(end.fifo, end.port, end.consumer).or_else(|| plan.owner_pool(design, link?));
+        let Some(pool) = pool else { continue };
+        let key = (end.fifo, end.port, end.consumer);
+        if !plan.by_end.iter().any(|(known, _)| *known == key) {
+            plan.by_end.push((key, pool));
+        }
+        plan.ends.push(DmaEnd {
+            fifo: end.fifo,
+            port: end.port,
+            consumer: end.consumer,
+            tile: end.tile,
+            pool,
+            part: link.and_then(|l| l.part_of(end.fifo, end.port == Port::Produce)),
+            dims: end.dims.to_vec(),
+        });
+    }
+    plan
+}
+
+impl Plan {
+    fn share(&mut self, design: &Design, id: FifoId, memory: Tile) {
+        let fifo = design.fifo(id);
+        self.pools.push(Pool {
+            name: fifo.name.clone(),
+            fifo: id,
+            memory,
+            object: fifo.object.clone(),
+            depth: depth(fifo, 0),
+            parts: vec![Part { offset_bytes: 0, len_bytes: fifo.object.bytes() }],
+        });
+        let pool = self.pools.len() - 1;
+        self.by_end.push(((id, Port::Produce, 0), pool));
+        self.by_end.push(((id, Port::Consume, 0), pool));
+    }
+
+    /// Makes the pool of an end, unless a link gives it another end's.
+    fn own_pool(&mut self, design: &Design, device: &Device, end: &EndOf<'_>) {
+        let object = design.fifo(end.fifo).object.clone();
+        let whole = vec![Part { offset_bytes: 0, len_bytes: object.bytes() }];
+        let parts = match link_of(design, end.fifo, end.port, end.tile) {
+            None => whole,
+            Some(link) if link.owner() == (end.fifo, end.port == Port::Produce) => link.parts(),
+            Some(_) => return,
+        };
+        let at_shim = device.tile_kind(end.tile) == Some(TileKind::Shim);
+        self.pools.push(Pool {
+            name: end.name.clone(),
+            fifo: end.fifo,
+            memory: end.tile,
+            object,
+            depth: if at_shim { 0 } else { end.depth },
+            parts,
+        });
+        self.by_end.push(((end.fifo, end.port, end.consumer), self.pools.len() - 1));
+    }
+
+    fn owner_pool(&self, design: &Design, link: LinkView<'_>) -> Option<usize> {
+        let (owner, at_target) = link.owner();
+        let port = if at_target { Port::Produce } else { Port::Consume };
+        self.pool_at(design, owner, port, link.tile())
+    }
+}
