@@ -1,6 +1,8 @@
 //! Level 2: what runs where. See [`ir`] for the design, [`DesignBuilder`] to write one, [`verify`]
 //! to check it against a device, and [`lower()`] for what it becomes.
 mod build;
+#[cfg(test)]
+pub(crate) mod examples;
 pub mod ir;
 mod lower;
 pub mod lowered;

@@ -154,7 +154,8 @@ impl<'d> CoreBuilder<'d> {
 
     fn local_for(&self, id: KernelId, kernel: &Kernel, at: usize) -> LocalId {
         let made = &self.design.automatic_locals;
-        let known = made.borrow().iter().find(|a| (a.tile, a.kernel, a.param) == (self.tile, id, at)).copied();
+        let known =
+            made.borrow().iter().find(|a| (a.tile, a.kernel, a.param) == (self.tile, id, at)).copied();
         if let Some(known) = known {
             return known.local;
         }

@@ -91,8 +91,7 @@ impl<'d> SequenceBuilder<'d> {
     pub fn wait(&self, fifo: impl Into<FifoId>) {
         let fifo = fifo.into();
         let state = &mut *self.state.borrow_mut();
-        let mine: Vec<usize> =
-            state.in_flight.iter().filter(|c| c.fifo == fifo).map(|c| c.command).collect();
+        let mine: Vec<usize> = state.in_flight.iter().filter(|c| c.fifo == fifo).map(|c| c.command).collect();
         let awaited = match mine.iter().copied().find(|&c| state.has_token(c)) {
             Some(command) => Some(command),
             None => mine.last().copied(),

@@ -29,7 +29,8 @@ pub(super) fn channels(design: &Design, device: &Device, plan: &Plan) -> (Vec<Ch
     let mut channels = Vec::new();
     for end in &plan.ends {
         let of = users.entry((end.tile, end.direction())).or_default();
-        channels.push(Channel { direction: end.direction(), index: u8::try_from(of.len()).unwrap_or(u8::MAX) });
+        channels
+            .push(Channel { direction: end.direction(), index: u8::try_from(of.len()).unwrap_or(u8::MAX) });
         of.push(end.fifo);
     }
     let mut errors = Vec::new();
@@ -60,13 +61,6 @@ fn steps(plan: &Plan, end: &DmaEnd) -> Vec<Step> {
         }
     }
     steps
-}
-
-/// Number of BDs that an end's program takes.
-pub(super) fn bd_count(plan: &Plan, end: &DmaEnd) -> u64 {
-    let pool = &plan.pools[end.pool];
-    let parts = if end.part.is_some() { 1 } else { pool.parts.len() as u64 };
-    u64::from(pool.depth) * parts
 }
 
 /// The channel programs of every tile but the shims.

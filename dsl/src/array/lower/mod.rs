@@ -5,10 +5,9 @@ mod dma;
 mod place;
 mod pools;
 
-pub(crate) use cores::{each_stmt, ends_used, words_used};
-pub(crate) use dma::bd_count;
-pub(crate) use place::{Memory, Placement, Request, place};
-pub(crate) use pools::{LinkView, Plan, Pool, link_of, plan, shared_memory};
+pub(crate) use cores::{each_stmt, ends_used};
+pub(crate) use place::{Memory, Request, place};
+pub(crate) use pools::{LinkView, Plan, link_of, plan};
 
 use super::ir::{CoreId, Count, Design, LocalId, Stmt, Tile};
 use super::lowered::{Lock, Lowered, LoweredTile, PlacedBuffer};
@@ -77,7 +76,8 @@ pub fn lower(design: &Verified<Design>, device: &Device, mode: LowerMode) -> Res
 
 /// Every tile that a design uses, in order of column and row.
 pub(crate) fn tiles_used(design: &Design) -> Vec<Tile> {
-    let ends = design.fifos.iter().flat_map(|f| std::iter::once(f.producer).chain(f.consumers.iter().copied()));
+    let ends =
+        design.fifos.iter().flat_map(|f| std::iter::once(f.producer).chain(f.consumers.iter().copied()));
     let mut tiles: Vec<Tile> = ends
         .chain(design.cores.iter().map(|c| c.tile))
         .chain(design.locals.iter().map(|l| l.tile))
@@ -86,6 +86,18 @@ pub(crate) fn tiles_used(design: &Design) -> Vec<Tile> {
     tiles.sort_unstable();
     tiles.dedup();
     tiles
+}
+
+/// Pools of a tile in order of creation, which lock ids and the buffer list follow.
+///
+/// The toolchain of 2026-04, whose dynamic lowering `data/mlir` pins, goes FIFO by FIFO. That of
+/// 2026-08, pinned by the static one, takes the largest objects of a mem tile first.
+fn creation_order(plan: &Plan, mode: LowerMode, tile: Tile) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..plan.pools.len()).filter(|&at| plan.pools[at].memory == tile).collect();
+    if mode == LowerMode::Static && order.iter().all(|&at| plan.pools[at].at_mem_tile) {
+        order.sort_by_key(|&at| std::cmp::Reverse(plan.pools[at].object.bytes()));
+    }
+    order
 }
 
 /// A buffer before it has an address.
@@ -107,7 +119,8 @@ pub(crate) struct Wanted {
 /// the loop counters of the core.
 pub(crate) fn buffers_wanted(design: &Design, plan: &Plan, mode: LowerMode, tile: Tile) -> Vec<Wanted> {
     let mut wanted = Vec::new();
-    for (at, pool) in plan.pools.iter().enumerate().rev().filter(|(_, p)| p.memory == tile) {
+    for at in creation_order(plan, mode, tile).into_iter().rev() {
+        let pool = &plan.pools[at];
         for k in 0..pool.depth {
             wanted.push(Wanted {
                 name: format!("{}_buff_{k}", pool.name),
@@ -138,7 +151,8 @@ fn counters(design: &Design, mode: LowerMode, tile: Tile) -> Option<Wanted> {
         return None;
     }
     let on_fifo = |t: Tile| design.fifos.iter().any(|f| f.producer == t || f.consumers.contains(&t));
-    let (number, core) = design.cores.iter().filter(|c| on_fifo(c.tile)).enumerate().find(|(_, c)| c.tile == tile)?;
+    let (number, core) =
+        design.cores.iter().filter(|c| on_fifo(c.tile)).enumerate().find(|(_, c)| c.tile == tile)?;
     let bytes = 4 * ends_used(core).len() as u64;
     (bytes > 0).then(|| Wanted {
         name: format!("_anonymous{number}"),
@@ -179,7 +193,8 @@ pub(crate) fn allocate(design: &Design, device: &Device, mode: LowerMode) -> (Lo
     let mut places = vec![PoolPlace::default(); plan.pools.len()];
     let mut locals = IndexMap::new();
     for tile in tiles_used(design) {
-        let mut lowered = LoweredTile { stack_bytes: stack_of(design, device, tile), ..LoweredTile::default() };
+        let mut lowered =
+            LoweredTile { stack_bytes: stack_of(design, device, tile), ..LoweredTile::default() };
         let wanted = buffers_wanted(design, &plan, mode, tile);
         lowered.buffers = place_buffers(design, device, tile, &wanted, &mut errors);
         for (at, buffer) in wanted.iter().enumerate().rev() {
@@ -190,7 +205,7 @@ pub(crate) fn allocate(design: &Design, device: &Device, mode: LowerMode) -> (Lo
                 locals.insert(local, (tile, at));
             }
         }
-        lowered.locks = locks(device, &plan, tile, &mut places, &mut errors);
+        lowered.locks = locks(device, &plan, mode, tile, &mut places, &mut errors);
         tiles.insert(tile, lowered);
     }
     let (channels, over) = dma::channels(design, device, &plan);
@@ -219,7 +234,8 @@ fn place_buffers(
     let requests: Vec<Request> = wanted.iter().map(|w| w.request).collect();
     let placed = place(memory, &requests);
     if placed.end > memory.bytes {
-        let mut largest: Vec<(String, u64)> = wanted.iter().map(|w| (w.name.clone(), w.request.bytes)).collect();
+        let mut largest: Vec<(String, u64)> =
+            wanted.iter().map(|w| (w.name.clone(), w.request.bytes)).collect();
         largest.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
         largest.truncate(4);
         errors.push(ArrayError::OutOfMemory {
@@ -255,6 +271,7 @@ fn place_buffers(
 fn locks(
     device: &Device,
     plan: &Plan,
+    mode: LowerMode,
     tile: Tile,
     places: &mut [PoolPlace],
     errors: &mut Vec<ArrayError>,
@@ -262,7 +279,8 @@ fn locks(
     let Some(kind) = device.tile_kind(tile) else { return Vec::new() };
     let mut id: u32 = 0;
     let mut by_pool = Vec::new();
-    for (at, pool) in plan.pools.iter().enumerate().filter(|(_, p)| p.memory == tile) {
+    for at in creation_order(plan, mode, tile) {
+        let pool = &plan.pools[at];
         let max = device.locks.max_value();
         if pool.depth > max {
             errors.push(ArrayError::LockInit { tile, fifo: pool.name.clone(), depth: pool.depth, max });

@@ -24,10 +24,10 @@ pub(crate) struct Part {
 pub(crate) struct Pool {
     /// Prefix of its buffers and locks.
     pub name: String,
-    /// The FIFO that gives it its name and object.
-    pub fifo: FifoId,
     /// Tile that holds it.
     pub memory: Tile,
+    /// Whether that is a mem tile.
+    pub at_mem_tile: bool,
     /// One buffer.
     pub object: MemType,
     /// Number of buffers; 0 at the shim.
@@ -43,8 +43,6 @@ pub(crate) struct DmaEnd {
     pub fifo: FifoId,
     /// Which end.
     pub port: Port,
-    /// Position among the consumers; 0 for the producer.
-    pub consumer: usize,
     /// Where.
     pub tile: Tile,
     /// Position in `Plan::pools`.
@@ -260,7 +258,6 @@ pub(crate) fn plan(design: &Design, device: &Device) -> Plan {
         plan.ends.push(DmaEnd {
             fifo: end.fifo,
             port: end.port,
-            consumer: end.consumer,
             tile: end.tile,
             pool,
             part: link.and_then(|l| l.part_of(end.fifo, end.port == Port::Produce)),
@@ -275,8 +272,8 @@ impl Plan {
         let fifo = design.fifo(id);
         self.pools.push(Pool {
             name: fifo.name.clone(),
-            fifo: id,
             memory,
+            at_mem_tile: false,
             object: fifo.object.clone(),
             depth: depth(fifo, 0),
             parts: vec![Part { offset_bytes: 0, len_bytes: fifo.object.bytes() }],
@@ -298,8 +295,8 @@ impl Plan {
         let at_shim = device.tile_kind(end.tile) == Some(TileKind::Shim);
         self.pools.push(Pool {
             name: end.name.clone(),
-            fifo: end.fifo,
             memory: end.tile,
+            at_mem_tile: device.tile_kind(end.tile) == Some(TileKind::Mem),
             object,
             depth: if at_shim { 0 } else { end.depth },
             parts,

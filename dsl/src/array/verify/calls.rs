@@ -87,7 +87,12 @@ impl Check<'_> {
                 let bound = self.held_object(at.core, *object, at.loc, scope)?;
                 if param.kind.is_written() && bound.port == Port::Consume {
                     let what = format!("an object consumed from fifo {}", self.fifo_name(bound.fifo));
-                    self.written(at, param, what, "written objects are acquired to produce, or are core-local buffers");
+                    self.written(
+                        at,
+                        param,
+                        what,
+                        "written objects are acquired to produce, or are core-local buffers",
+                    );
                 }
                 let ty = self.design.fifos.get(bound.fifo.index())?.object.clone();
                 let (from, to) = self.memory(at, param, &ty, view.as_ref());

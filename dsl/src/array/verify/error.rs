@@ -46,7 +46,9 @@ pub enum ArrayError {
     TileOutside { what: String, tile: Tile, columns: u32, rows: u32, loc: Loc },
     #[error("{what}: tile {tile} is a {} tile, expected a core ({loc})", kind_name(*.kind))]
     NotACore { what: String, tile: Tile, kind: TileKind, loc: Loc },
-    #[error("two symbols are named \"{name}\" ({loc})\n  help: FIFOs, local buffers and kernels share one name space")]
+    #[error(
+        "two symbols are named \"{name}\" ({loc})\n  help: FIFOs, local buffers and kernels share one name space"
+    )]
     DuplicateSymbol { name: String, loc: Loc },
     #[error(
         "\"{name}\" cannot be a symbol ({loc})\n  help: start with a letter or _, go on with letters, digits, _, $ and ."
@@ -68,29 +70,57 @@ pub enum ArrayError {
     DepthCount { fifo: String, got: usize, ends: usize, loc: Loc },
     #[error("fifo {fifo}: depth 0 at {tile} ({loc})\n  help: every end needs at least one object")]
     DepthZero { fifo: String, tile: Tile, loc: Loc },
-    #[error("fifo {fifo} has {got} from_stream orders for {consumers} consumers ({loc})\n  help: name a tile that consumes the FIFO")]
+    #[error(
+        "fifo {fifo} has {got} from_stream orders for {consumers} consumers ({loc})\n  help: name a tile that consumes the FIFO"
+    )]
     FromStreamCount { fifo: String, got: usize, consumers: usize, loc: Loc },
-    #[error("fifo {fifo}: an object of {bytes} B cannot go through a DMA ({loc})\n  help: transfers are multiples of {granule} B and not empty")]
+    #[error(
+        "fifo {fifo}: an object of {bytes} B cannot go through a DMA ({loc})\n  help: transfers are multiples of {granule} B and not empty"
+    )]
     ObjectBytes { fifo: String, bytes: u64, granule: u32, loc: Loc },
-    #[error("fifo {fifo}: one BD at {tile} moves {bytes} B, the most is {limit_bytes} B ({loc})\n  help: make the objects smaller, or split them through a mem tile")]
+    #[error(
+        "fifo {fifo}: one BD at {tile} moves {bytes} B, the most is {limit_bytes} B ({loc})\n  help: make the objects smaller, or split them through a mem tile"
+    )]
     BdTooLong { fifo: String, tile: Tile, bytes: u64, limit_bytes: u64, loc: Loc },
-    #[error("fifo {fifo}: the shim at {tile} cannot reorder ({loc})\n  help: give the sizes and strides to the copy of the runtime sequence, or reorder at the mem tile")]
+    #[error(
+        "fifo {fifo}: the shim at {tile} cannot reorder ({loc})\n  help: give the sizes and strides to the copy of the runtime sequence, or reorder at the mem tile"
+    )]
     DimsAtShim { fifo: String, tile: Tile, loc: Loc },
-    #[error("fifo {fifo}: {got} dimensions at {tile}, its DMA has {limit} ({loc})\n  help: a mem tile's DMA has one more than a core's")]
+    #[error(
+        "fifo {fifo}: {got} dimensions at {tile}, its DMA has {limit} ({loc})\n  help: a mem tile's DMA has one more than a core's"
+    )]
     DimCount { fifo: String, tile: Tile, got: usize, limit: u32, loc: Loc },
     #[error("fifo {fifo}: the sizes at {tile} visit {visited} elements, one transfer has {elements} ({loc})")]
     DimsCover { fifo: String, tile: Tile, visited: u64, elements: u64, loc: Loc },
     #[error("fifo {fifo}: the sizes and strides at {tile} reach element {index} of {elements} ({loc})")]
     DimsOutside { fifo: String, tile: Tile, index: u64, elements: u64, loc: Loc },
-    #[error("fifo {fifo}: innermost stride {stride} of {elem_bytes}-byte elements at {tile} ({loc})\n  help: elements below 4 B need an innermost stride of 1")]
+    #[error(
+        "fifo {fifo}: innermost stride {stride} of {elem_bytes}-byte elements at {tile} ({loc})\n  help: elements below 4 B need an innermost stride of 1"
+    )]
     InnerStride { fifo: String, tile: Tile, stride: u32, elem_bytes: u32, loc: Loc },
-    #[error("fifo {fifo}: dimension {dim} (outermost first) at {tile} has {what} of {bytes} B, not a multiple of {granule} B ({loc})")]
-    DimGranule { fifo: String, tile: Tile, dim: usize, what: &'static str, bytes: u64, granule: u32, loc: Loc },
-    #[error("fifo {fifo}: dimension {dim} (outermost first) at {tile} has size {size}, the DMA allows 1 to {limit} ({loc})")]
+    #[error(
+        "fifo {fifo}: dimension {dim} (outermost first) at {tile} has {what} of {bytes} B, not a multiple of {granule} B ({loc})"
+    )]
+    DimGranule {
+        fifo: String,
+        tile: Tile,
+        dim: usize,
+        what: &'static str,
+        bytes: u64,
+        granule: u32,
+        loc: Loc,
+    },
+    #[error(
+        "fifo {fifo}: dimension {dim} (outermost first) at {tile} has size {size}, the DMA allows 1 to {limit} ({loc})"
+    )]
     DimSize { fifo: String, tile: Tile, dim: usize, size: u64, limit: u32, loc: Loc },
-    #[error("fifo {fifo}: dimension {dim} (outermost first) at {tile} has a stride of {words} words, the DMA allows 1 to {limit} ({loc})")]
+    #[error(
+        "fifo {fifo}: dimension {dim} (outermost first) at {tile} has a stride of {words} words, the DMA allows 1 to {limit} ({loc})"
+    )]
     DimStride { fifo: String, tile: Tile, dim: usize, words: u64, limit: u32, loc: Loc },
-    #[error("fifo {fifo}: the {port} end at {tile} is in no link and no core acquires from it ({loc})\n  help: objects would wait there for ever; add a link, or acquire and release it in the core")]
+    #[error(
+        "fifo {fifo}: the {port} end at {tile} is in no link and no core acquires from it ({loc})\n  help: objects would wait there for ever; add a link, or acquire and release it in the core"
+    )]
     EndUnused { fifo: String, port: Port, tile: Tile, loc: Loc },
     #[error("fifo {fifo}: no copy of the runtime sequence feeds or drains its shim end ({loc})")]
     ShimUnused { fifo: String, loc: Loc },
@@ -98,7 +128,9 @@ pub enum ArrayError {
     ShimToShim { fifo: String, loc: Loc },
 
     // Links.
-    #[error("a link of {sources} sources and {targets} targets ({loc})\n  help: one to one, one to several (split), or several to one (join)")]
+    #[error(
+        "a link of {sources} sources and {targets} targets ({loc})\n  help: one to one, one to several (split), or several to one (join)"
+    )]
     LinkShape { sources: usize, targets: usize, loc: Loc },
     #[error("link: fifo {fifo} does not {} at {tile} ({loc})\n  help: sources end where targets start", if *.as_target { "start" } else { "end" })]
     LinkTile { fifo: String, tile: Tile, as_target: bool, loc: Loc },
@@ -108,11 +140,17 @@ pub enum ArrayError {
     LinkTwice { fifo: String, tile: Tile, as_target: bool, loc: Loc },
     #[error("link: {got} offsets for {parts} parts ({loc})")]
     LinkOffsets { got: usize, parts: usize, loc: Loc },
-    #[error("link: the part of fifo {fifo} is elements {from} to {to} of {whole} but its objects have {object_bytes} B and the part {part_bytes} B ({loc})\n  help: offsets must follow each other without gaps, and parts equal the objects: else the last transfer is cut short and the design hangs")]
+    #[error(
+        "link: the part of fifo {fifo} is elements {from} to {to} of {whole} but its objects have {object_bytes} B and the part {part_bytes} B ({loc})\n  help: offsets must follow each other without gaps, and parts equal the objects: else the last transfer is cut short and the design hangs"
+    )]
     LinkPart { fifo: String, whole: String, from: u64, to: u64, part_bytes: u64, object_bytes: u64, loc: Loc },
-    #[error("link: objects of {source_bytes} B (fifo {from}) become objects of {target_bytes} B (fifo {to}), neither a multiple of the other ({loc})")]
+    #[error(
+        "link: objects of {source_bytes} B (fifo {from}) become objects of {target_bytes} B (fifo {to}), neither a multiple of the other ({loc})"
+    )]
     LinkSizes { from: String, to: String, source_bytes: u64, target_bytes: u64, loc: Loc },
-    #[error("link: fifo {fifo} reorders at the end that holds the whole object of a split or join ({loc})\n  help: reorder at the ends of the parts")]
+    #[error(
+        "link: fifo {fifo} reorders at the end that holds the whole object of a split or join ({loc})\n  help: reorder at the ends of the parts"
+    )]
     LinkDims { fifo: String, loc: Loc },
 
     // Resources.
@@ -120,16 +158,36 @@ pub enum ArrayError {
     TooManyChannels { tile: Tile, direction: Direction, used: u32, limit: u32, fifos: Vec<String> },
     #[error("tile {tile}: {used} BDs {}, the most is {limit}\n  help: lower the depths of its FIFOs", if *.groups > 1 { format!("on the channels whose BDs start at {first}") } else { String::from("in all") })]
     TooManyBds { tile: Tile, used: u32, limit: u32, first: u32, groups: u32 },
-    #[error("tile {tile}: {used} locks, it has {limit}\n  help: every FIFO end and every part of a split or join takes two")]
+    #[error(
+        "tile {tile}: {used} locks, it has {limit}\n  help: every FIFO end and every part of a split or join takes two"
+    )]
     TooManyLocks { tile: Tile, used: u32, limit: u32 },
     #[error("tile {tile}: fifo end {fifo} has depth {depth}, a lock counts to {max}")]
     LockInit { tile: Tile, fifo: String, depth: u32, max: u32 },
     #[error("tile {tile}: {used_bytes} B of {limit_bytes} B, {} B over; stack {stack_bytes} B, largest buffers {}\n  help: lower depths or object sizes", used_bytes - limit_bytes, list_bytes(.largest))]
-    OutOfMemory { tile: Tile, used_bytes: u64, limit_bytes: u64, stack_bytes: u64, largest: Vec<(String, u64)> },
-    #[error("tile {tile}: buffer {buffer} of {bytes} B asks for bank {bank}, which has no room\n  help: lower depths, choose another bank, or none")]
+    OutOfMemory {
+        tile: Tile,
+        used_bytes: u64,
+        limit_bytes: u64,
+        stack_bytes: u64,
+        largest: Vec<(String, u64)>,
+    },
+    #[error(
+        "tile {tile}: buffer {buffer} of {bytes} B asks for bank {bank}, which has no room\n  help: lower depths, choose another bank, or none"
+    )]
     BankFull { tile: Tile, buffer: String, bank: u8, bytes: u64 },
-    #[error("tile {tile}: kernel {kernel} needs parameter {param} at a multiple of {align_bytes} B, buffer {buffer} is at {address:#x} ({loc})\n  help: make the sizes of buffers and stack multiples of {align_bytes} B")]
-    Misaligned { tile: Tile, kernel: String, param: String, align_bytes: u32, buffer: String, address: u64, loc: Loc },
+    #[error(
+        "tile {tile}: kernel {kernel} needs parameter {param} at a multiple of {align_bytes} B, buffer {buffer} is at {address:#x} ({loc})\n  help: make the sizes of buffers and stack multiples of {align_bytes} B"
+    )]
+    Misaligned {
+        tile: Tile,
+        kernel: String,
+        param: String,
+        align_bytes: u32,
+        buffer: String,
+        address: u64,
+        loc: Loc,
+    },
 
     // Locals and cascades.
     #[error("buffer {buffer}: {got} initial bytes for {expected} B ({loc})")]
@@ -146,21 +204,31 @@ pub enum ArrayError {
     // Core programs.
     #[error("tile {tile} has two core programs ({loc})")]
     TwoCores { tile: Tile, loc: Loc },
-    #[error("core {tile}: a stack of {bytes} B ({loc})\n  help: a multiple of 32 B, above 0 and below the tile's {limit} B")]
+    #[error(
+        "core {tile}: a stack of {bytes} B ({loc})\n  help: a multiple of 32 B, above 0 and below the tile's {limit} B"
+    )]
     StackBytes { tile: Tile, bytes: u32, limit: u32, loc: Loc },
     #[error("core {tile}: fifo {fifo} has no {port} end there ({loc})")]
     NotAnEnd { tile: Tile, fifo: String, port: Port, loc: Loc },
-    #[error("core {tile}: the {port} end of fifo {fifo} belongs to a link ({loc})\n  help: a link moves its objects by DMA; a core cannot acquire them")]
+    #[error(
+        "core {tile}: the {port} end of fifo {fifo} belongs to a link ({loc})\n  help: a link moves its objects by DMA; a core cannot acquire them"
+    )]
     EndIsLinked { tile: Tile, fifo: String, port: Port, loc: Loc },
-    #[error("core {tile}: acquires {wanted} objects of fifo {fifo}, whose end there holds {depth} ({loc})\n  help: deepen the end, or acquire fewer: this would wait for ever")]
+    #[error(
+        "core {tile}: acquires {wanted} objects of fifo {fifo}, whose end there holds {depth} ({loc})\n  help: deepen the end, or acquire fewer: this would wait for ever"
+    )]
     AcquireTooDeep { tile: Tile, fifo: String, wanted: u32, depth: u32, loc: Loc },
     #[error("core {tile}: {what} of 0 objects of fifo {fifo} ({loc})")]
     ZeroObjects { tile: Tile, fifo: String, what: &'static str, loc: Loc },
     #[error("core {tile}: releases {count} objects of fifo {fifo} ({port}) but holds {held} ({loc})")]
     ReleaseTooMany { tile: Tile, fifo: String, port: Port, count: u32, held: u32, loc: Loc },
-    #[error("core {tile}: a loop holds {before} objects of fifo {fifo} ({port}) when it starts and {after} after a turn ({loc})\n  help: release in the loop what it acquires; a window that slides starts with an acquire before the loop")]
+    #[error(
+        "core {tile}: a loop holds {before} objects of fifo {fifo} ({port}) when it starts and {after} after a turn ({loc})\n  help: release in the loop what it acquires; a window that slides starts with an acquire before the loop"
+    )]
     LoopUnbalanced { tile: Tile, fifo: String, port: Port, before: u32, after: u32, loc: Loc },
-    #[error("core {tile}: the branches of a switch leave {one} and {other} objects of fifo {fifo} ({port}) held ({loc})")]
+    #[error(
+        "core {tile}: the branches of a switch leave {one} and {other} objects of fifo {fifo} ({port}) held ({loc})"
+    )]
     SwitchUnbalanced { tile: Tile, fifo: String, port: Port, one: u32, other: u32, loc: Loc },
     #[error("core {tile}: ends with {held} objects of fifo {fifo} ({port}) not released ({loc})")]
     NotReleased { tile: Tile, fifo: String, port: Port, held: u32, loc: Loc },
@@ -170,33 +238,60 @@ pub enum ArrayError {
     CaseTwice { tile: Tile, value: i64, loc: Loc },
     #[error("core {tile}: {object} is used where no acquire has bound it ({loc})")]
     ObjectUnbound { tile: Tile, object: String, loc: Loc },
-    #[error("core {tile}: {object} of fifo {fifo} is used after its release ({loc})\n  help: release after the last use")]
+    #[error(
+        "core {tile}: {object} of fifo {fifo} is used after its release ({loc})\n  help: release after the last use"
+    )]
     ObjectReleased { tile: Tile, object: String, fifo: String, loc: Loc },
     #[error("core {tile}: {object} is bound by two acquires ({loc})")]
     ObjectTwice { tile: Tile, object: String, loc: Loc },
-    #[error("core {tile}: word {index} of {object}, which the core fills ({loc})\n  help: words come from consumed objects")]
+    #[error(
+        "core {tile}: word {index} of {object}, which the core fills ({loc})\n  help: words come from consumed objects"
+    )]
     WordOfProduced { tile: Tile, object: String, index: u32, loc: Loc },
-    #[error("core {tile}: word {index} of {object} of fifo {fifo}, {ty}, which has {words} words ({loc})\n  help: objects with words have 4-byte integers, or are flat and of bytes")]
+    #[error(
+        "core {tile}: word {index} of {object} of fifo {fifo}, {ty}, which has {words} words ({loc})\n  help: objects with words have 4-byte integers, or are flat and of bytes"
+    )]
     NoSuchWord { tile: Tile, object: String, fifo: String, ty: MemType, index: u32, words: u64, loc: Loc },
 
     // Calls.
-    #[error("core {tile}: kernel {kernel} takes {expected} arguments ({locals} of them core-local), got {got} ({loc})")]
+    #[error(
+        "core {tile}: kernel {kernel} takes {expected} arguments ({locals} of them core-local), got {got} ({loc})"
+    )]
     ArgCount { tile: Tile, kernel: String, expected: usize, locals: usize, got: usize, loc: Loc },
     #[error("core {tile}: kernel {kernel}, parameter {param}: expected {expected}, got {got} ({loc})")]
     ArgKind { tile: Tile, kernel: String, param: String, expected: &'static str, got: &'static str, loc: Loc },
-    #[error("core {tile}: kernel {kernel}, parameter {param}: expected {expected} ({expected_bytes} B), got {got} ({got_bytes} B) ({loc})\n  help: pass a view of a part or of another type")]
-    ArgType { tile: Tile, kernel: String, param: String, expected: MemType, expected_bytes: u64, got: MemType, got_bytes: u64, loc: Loc },
-    #[error("core {tile}: kernel {kernel}, parameter {param}: a view of {of} ({loc})\n  help: only flat objects of bytes (memref<Nxi8>) can be viewed: declare the object so")]
+    #[error(
+        "core {tile}: kernel {kernel}, parameter {param}: expected {expected} ({expected_bytes} B), got {got} ({got_bytes} B) ({loc})\n  help: pass a view of a part or of another type"
+    )]
+    ArgType {
+        tile: Tile,
+        kernel: String,
+        param: String,
+        expected: MemType,
+        expected_bytes: u64,
+        got: MemType,
+        got_bytes: u64,
+        loc: Loc,
+    },
+    #[error(
+        "core {tile}: kernel {kernel}, parameter {param}: a view of {of} ({loc})\n  help: only flat objects of bytes (memref<Nxi8>) can be viewed: declare the object so"
+    )]
     ViewOf { tile: Tile, kernel: String, param: String, of: MemType, loc: Loc },
-    #[error("core {tile}: kernel {kernel}, parameter {param}: the view ends at byte {end} of {bytes} ({loc})")]
+    #[error(
+        "core {tile}: kernel {kernel}, parameter {param}: the view ends at byte {end} of {bytes} ({loc})"
+    )]
     ViewOutside { tile: Tile, kernel: String, param: String, end: u64, bytes: u64, loc: Loc },
     #[error("core {tile}: kernel {kernel} writes parameter {param}, which is {what} ({loc})\n  help: {help}")]
     ArgWritten { tile: Tile, kernel: String, param: String, what: String, help: &'static str, loc: Loc },
-    #[error("core {tile}: kernel {kernel} writes parameter {written}, which overlaps parameter {other} ({loc})\n  help: written parameters are __restrict; copy, or write to another object")]
+    #[error(
+        "core {tile}: kernel {kernel} writes parameter {written}, which overlaps parameter {other} ({loc})\n  help: written parameters are __restrict; copy, or write to another object"
+    )]
     ArgAlias { tile: Tile, kernel: String, written: String, other: String, loc: Loc },
     #[error("core {tile}: kernel {kernel}, parameter {param}: buffer {buffer} is in tile {other} ({loc})")]
     LocalElsewhere { tile: Tile, kernel: String, param: String, buffer: String, other: Tile, loc: Loc },
-    #[error("core {tile}: kernel {kernel}, table {param}: buffer {buffer} does not hold the table's bytes ({loc})\n  help: leave core-local parameters out of the call, and buffers are made for them")]
+    #[error(
+        "core {tile}: kernel {kernel}, table {param}: buffer {buffer} does not hold the table's bytes ({loc})\n  help: leave core-local parameters out of the call, and buffers are made for them"
+    )]
     TableInit { tile: Tile, kernel: String, param: String, buffer: String, loc: Loc },
 
     // The runtime sequence.
@@ -206,21 +301,42 @@ pub enum ArrayError {
     NoShimEnd { fifo: String, loc: Loc },
     #[error("copy of {fifo}: reaches element {index} of host buffer {buffer}, which has {elements} ({loc})")]
     CopyPastBuffer { fifo: String, buffer: String, index: u128, elements: u64, loc: Loc },
-    #[error("copy of {fifo}: BD {bd}, the shim tile has 0 to {max} ({loc})\n  help: wait for earlier copies to free their BDs; a higher number overwrites the DMA's control registers")]
+    #[error(
+        "copy of {fifo}: BD {bd}, the shim tile has 0 to {max} ({loc})\n  help: wait for earlier copies to free their BDs; a higher number overwrites the DMA's control registers"
+    )]
     CopyBd { fifo: String, bd: u8, max: u32, loc: Loc },
-    #[error("copy of {fifo}: BD {bd} of tile {tile} still belongs to the copy at {first} ({loc})\n  help: wait for that copy first, or use another BD")]
+    #[error(
+        "copy of {fifo}: BD {bd} of tile {tile} still belongs to the copy at {first} ({loc})\n  help: wait for that copy first, or use another BD"
+    )]
     BdBusy { fifo: String, bd: u8, tile: Tile, first: Loc, loc: Loc },
-    #[error("copy of {fifo}: {got} copies unawaited on one channel, its queue holds {limit} ({loc})\n  help: wait before pushing more: the hardware drops the next one silently")]
+    #[error(
+        "copy of {fifo}: {got} copies unawaited on one channel, its queue holds {limit} ({loc})\n  help: wait before pushing more: the hardware drops the next one silently"
+    )]
     QueueFull { fifo: String, got: usize, limit: u32, loc: Loc },
-    #[error("copy of {fifo}: size {size} of dimension {dim} (outermost first), allowed {min} to {max} {unit} ({loc})\n  help: {help}")]
-    CopySize { fifo: String, dim: usize, size: u64, min: u64, max: u64, unit: &'static str, help: &'static str, loc: Loc },
-    #[error("copy of {fifo}: stride {stride} of dimension {dim} (outermost first), allowed {min} to {max} ({loc})")]
+    #[error(
+        "copy of {fifo}: size {size} of dimension {dim} (outermost first), allowed {min} to {max} {unit} ({loc})\n  help: {help}"
+    )]
+    CopySize {
+        fifo: String,
+        dim: usize,
+        size: u64,
+        min: u64,
+        max: u64,
+        unit: &'static str,
+        help: &'static str,
+        loc: Loc,
+    },
+    #[error(
+        "copy of {fifo}: stride {stride} of dimension {dim} (outermost first), allowed {min} to {max} ({loc})"
+    )]
     CopyStride { fifo: String, dim: usize, stride: u64, min: u64, max: u64, loc: Loc },
     #[error("copy of {fifo}: {what} is {bytes} B, not a multiple of {granule} B ({loc})")]
     CopyGranule { fifo: String, what: String, bytes: u128, granule: u32, loc: Loc },
     #[error("wait for {fifo}: no copy with a token is unawaited ({loc})")]
     WaitForNothing { fifo: String, loc: Loc },
-    #[error("fifo {fifo}: the sequence moves {bytes} B, not a multiple of its objects of {object_bytes} B\n  help: the last object would never be complete")]
+    #[error(
+        "fifo {fifo}: the sequence moves {bytes} B, not a multiple of its objects of {object_bytes} B\n  help: the last object would never be complete"
+    )]
     PartialObject { fifo: String, bytes: u128, object_bytes: u64 },
 }
 

@@ -29,7 +29,12 @@ impl Check<'_> {
             }
             let (got, consumers) = (fifo.from_stream.len(), fifo.consumers.len());
             if got != consumers {
-                self.push(ArrayError::FromStreamCount { fifo: name.clone(), got, consumers, loc: loc.clone() });
+                self.push(ArrayError::FromStreamCount {
+                    fifo: name.clone(),
+                    got,
+                    consumers,
+                    loc: loc.clone(),
+                });
             }
             let (bytes, granule) = (fifo.object.bytes(), self.device.dma.granule_bytes());
             if bytes == 0 || bytes % u64::from(granule) != 0 {
@@ -52,9 +57,12 @@ impl Check<'_> {
             if shim(tile) {
                 shims += 1;
             } else if link_of(self.design, id, port, tile).is_none() {
-                let used = self.design.cores.iter().filter(|c| c.tile == tile).any(|c| {
-                    ends_used(c).contains(&(id, port))
-                });
+                let used = self
+                    .design
+                    .cores
+                    .iter()
+                    .filter(|c| c.tile == tile)
+                    .any(|c| ends_used(c).contains(&(id, port)));
                 if !used {
                     unused.push((port, tile));
                 }
@@ -150,7 +158,11 @@ impl Check<'_> {
                 let (fifo, loc) = (fifo.clone(), loc.clone());
                 self.push(ArrayError::DimSize { fifo, tile, dim, size, limit: dma.wrap_max(), loc });
             }
-            let words = if innermost && sub_word { 1 } else { u64::from(d.stride) * u64::from(elem_bytes) / u64::from(granule) };
+            let words = if innermost && sub_word {
+                1
+            } else {
+                u64::from(d.stride) * u64::from(elem_bytes) / u64::from(granule)
+            };
             let unused = d.size == 1;
             if !unused && (words == 0 || words > u64::from(dma.step_max_words())) {
                 self.push(ArrayError::DimStride { fifo, tile, dim, words, limit: dma.step_max_words(), loc });

@@ -102,7 +102,9 @@ impl Check<'_> {
                         Arg::Const(_) | Arg::Word(_) => continue,
                     };
                     for (tile, at) in places {
-                        let Some(buffer) = lowered.tiles.get(&tile).and_then(|t| t.buffers.get(at)) else { continue };
+                        let Some(buffer) = lowered.tiles.get(&tile).and_then(|t| t.buffers.get(at)) else {
+                            continue;
+                        };
                         let address = u64::from(buffer.address) + offset;
                         if param.align_bytes > 1 && address % u64::from(param.align_bytes) != 0 {
                             self.push(ArrayError::Misaligned {

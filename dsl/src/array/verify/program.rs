@@ -158,7 +158,10 @@ impl Check<'_> {
                 continue;
             };
             for (key, end) in branch.ends {
-                let known = so_far.ends.entry(key).or_insert_with(|| before.ends.get(&key).copied().unwrap_or_default());
+                let known = so_far
+                    .ends
+                    .entry(key)
+                    .or_insert_with(|| before.ends.get(&key).copied().unwrap_or_default());
                 if known.held != end.held {
                     let (one, other) = (known.held, end.held);
                     let (fifo, port) = (self.fifo_name(key.0), key.1);
@@ -203,7 +206,13 @@ impl Check<'_> {
             && objects.len() as u64 > u64::from(depth)
         {
             let wanted = objects.len() as u32;
-            self.push(ArrayError::AcquireTooDeep { tile, fifo: name.clone(), wanted, depth, loc: loc.clone() });
+            self.push(ArrayError::AcquireTooDeep {
+                tile,
+                fifo: name.clone(),
+                wanted,
+                depth,
+                loc: loc.clone(),
+            });
         }
         if objects.is_empty() {
             self.push(ArrayError::ZeroObjects { tile, fifo: name, what: "acquire", loc: loc.clone() });
@@ -219,7 +228,14 @@ impl Check<'_> {
         }
     }
 
-    fn release(&mut self, core: &Core, (fifo, port): (FifoId, Port), count: u32, loc: &Loc, scope: &mut Scope) {
+    fn release(
+        &mut self,
+        core: &Core,
+        (fifo, port): (FifoId, Port),
+        count: u32,
+        loc: &Loc,
+        scope: &mut Scope,
+    ) {
         let tile = core.tile;
         if !self.known("fifo", fifo.0, self.design.fifos.len(), loc) {
             return;
@@ -237,7 +253,13 @@ impl Check<'_> {
     }
 
     /// An object in scope and still held; reports it if not.
-    pub(super) fn held_object(&mut self, core: &Core, object: ObjectId, loc: &Loc, scope: &Scope) -> Option<Bound> {
+    pub(super) fn held_object(
+        &mut self,
+        core: &Core,
+        object: ObjectId,
+        loc: &Loc,
+        scope: &Scope,
+    ) -> Option<Bound> {
         let tile = core.tile;
         let Some(bound) = scope.object(object) else {
             self.push(ArrayError::ObjectUnbound { tile, object: object.to_string(), loc: loc.clone() });

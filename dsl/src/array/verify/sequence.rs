@@ -50,7 +50,10 @@ impl Check<'_> {
                         let copy = Copy { fifo, buffer: *buffer, offsets, sizes, strides, loc };
                         *moved.entry(fifo).or_insert(0) += self.copy(&copy);
                     }
-                    self.start(&mut pending, Pending { fifo, tile, bd: *bd_id, token: *issue_token, loc: loc.clone() });
+                    self.start(
+                        &mut pending,
+                        Pending { fifo, tile, bd: *bd_id, token: *issue_token, loc: loc.clone() },
+                    );
                 }
                 Command::Wait { .. } => match pending.iter().position(|p| p.fifo == fifo && p.token) {
                     // The channel runs its tasks in order, so earlier ones are done as well.
@@ -61,7 +64,9 @@ impl Check<'_> {
                             p.fifo != fifo || position > at + 1
                         });
                     }
-                    None => self.push(ArrayError::WaitForNothing { fifo: self.fifo_name(fifo), loc: loc.clone() }),
+                    None => {
+                        self.push(ArrayError::WaitForNothing { fifo: self.fifo_name(fifo), loc: loc.clone() })
+                    }
                 },
             }
         }
@@ -127,7 +132,10 @@ impl Check<'_> {
                 loc: copy.loc.clone(),
             });
         }
-        let start: u128 = steps().enumerate().map(|(d, ((&o, _), &s))| u128::from(o) * u128::from(if d == 3 { 1 } else { s })).sum();
+        let start: u128 = steps()
+            .enumerate()
+            .map(|(d, ((&o, _), &s))| u128::from(o) * u128::from(if d == 3 { 1 } else { s }))
+            .sum();
         let granule = self.device.dma.granule_bytes();
         self.granule(copy, "the first byte", start * u128::from(elem), granule);
         self.sizes(copy, &fifo, elem, granule);
@@ -136,7 +144,7 @@ impl Check<'_> {
     }
 
     fn granule(&mut self, copy: &Copy<'_>, what: &str, bytes: u128, granule: u32) {
-        if bytes % u128::from(granule) != 0 {
+        if !bytes.is_multiple_of(u128::from(granule)) {
             let (fifo, what, loc) = (self.fifo_name(copy.fifo), what.to_owned(), copy.loc.clone());
             self.push(ArrayError::CopyGranule { fifo, what, bytes, granule, loc });
         }
