@@ -1,1 +1,145 @@
-//! Raw bindings to XRT
+//! XRT, AMD's user-space runtime for the NPU, as far as Kiln uses it. Today: whether it is installed.
+//!
+//! ```
+//! match xrt_sys::find() {
+//!     Ok(xrt) => println!("XRT at {}", xrt.core.display()),
+//!     Err(e) => println!("{e}"),
+//! }
+//! ```
+//!
+//! # Why there are no bindings yet
+//!
+//! An NPU design runs in an `xrt::hw_context`, which exists in C++ only: `libxrt_coreutil` exports no
+//! C function for it, and its C API cannot make a kernel from an xclbin that was registered on an NPU.
+//! So the bindings will be three layers, each in a module of its own:
+//!
+//! 1. `sys`: a C++ file of `extern "C"` functions over `xrt::device`, `xclbin`, `hw_context`, `kernel`,
+//!    `bo`, `run` and `runlist`, compiled only where XRT's headers are found, and their declarations;
+//! 2. `result`: the same with errors instead of status codes;
+//! 3. `safe`: owned handles that keep alive what they hang on (a run its kernel, a kernel its context).
+//!
+//! # Invariants
+//!
+//! - Builds on every machine, with or without XRT.
+//! - The search only looks at the file system; nothing is loaded or executed.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// XRT's core library; 2 is the version of its ABI since 2022.
+pub const CORE_LIBRARY: &str = "libxrt_coreutil.so.2";
+/// The plug-in by which XRT reaches an NPU (amd/xdna-driver; Debian package `libxrt-npu2`).
+pub const NPU_LIBRARY: &str = "libxrt_driver_xdna.so.2";
+
+/// Where distributions and AMD's packages install libraries.
+const SYSTEM_FOLDERS: [&str; 7] = [
+    "/opt/xilinx/xrt/lib",
+    "/usr/local/xrt/lib",
+    "/usr/local/lib",
+    "/usr/lib/x86_64-linux-gnu",
+    "/usr/lib64",
+    "/usr/lib",
+    "/lib/x86_64-linux-gnu",
+];
+
+/// An installed XRT that can reach an NPU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Xrt {
+    /// The core library.
+    pub core: PathBuf,
+    /// The plug-in for NPUs.
+    pub npu: PathBuf,
+}
+
+/// The libraries that were not found, and where they were looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotFound {
+    /// [`CORE_LIBRARY`], [`NPU_LIBRARY`] or both.
+    pub libraries: Vec<&'static str>,
+    /// The folders, in order of search.
+    pub folders: Vec<PathBuf>,
+}
+
+impl fmt::Display for NotFound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let folders: Vec<String> = self.folders.iter().map(|p| p.display().to_string()).collect();
+        write!(f, "XRT is not installed: no {} in {}", self.libraries.join(" and no "), folders.join(", "))
+    }
+}
+
+impl std::error::Error for NotFound {}
+
+/// Looks for XRT in `LD_LIBRARY_PATH`, `XILINX_XRT` and where packages install it.
+///
+/// # Errors
+/// [`NotFound`] names each library that is missing and every folder that was searched.
+pub fn find() -> Result<Xrt, NotFound> {
+    find_in(folders(std::env::var_os("LD_LIBRARY_PATH"), std::env::var_os("XILINX_XRT")))
+}
+
+/// Whether XRT is installed and can reach an NPU.
+pub fn xrt_found() -> bool {
+    find().is_ok()
+}
+
+/// The folders of a search, for given values of the two environment variables.
+pub fn folders(ld_library_path: Option<OsString>, xilinx_xrt: Option<OsString>) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = Vec::new();
+    let from_path =
+        ld_library_path.iter().flat_map(std::env::split_paths).filter(|p| !p.as_os_str().is_empty());
+    let from_xrt = xilinx_xrt.iter().map(|root| Path::new(root).join("lib"));
+    for folder in from_path.chain(from_xrt).chain(SYSTEM_FOLDERS.map(PathBuf::from)) {
+        if !folders.contains(&folder) {
+            folders.push(folder);
+        }
+    }
+    folders
+}
+
+/// Looks for XRT in these folders, the first that has a library wins.
+///
+/// # Errors
+/// [`NotFound`], as [`find`].
+pub fn find_in(folders: Vec<PathBuf>) -> Result<Xrt, NotFound> {
+    let search = |name: &str| folders.iter().map(|f| f.join(name)).find(|p| p.is_file());
+    match (search(CORE_LIBRARY), search(NPU_LIBRARY)) {
+        (Some(core), Some(npu)) => Ok(Xrt { core, npu }),
+        (core, npu) => {
+            let found = [(CORE_LIBRARY, core.is_some()), (NPU_LIBRARY, npu.is_some())];
+            let libraries = found.into_iter().filter(|(_, found)| !found).map(|(name, _)| name).collect();
+            Err(NotFound { libraries, folders })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_libraries_are_needed() {
+        let folder = tempfile::tempdir().unwrap();
+        let folders = vec![folder.path().join("absent"), folder.path().to_owned()];
+        let Err(e) = find_in(folders.clone()) else { panic!("an empty folder has no XRT") };
+        assert_eq!(e.libraries, [CORE_LIBRARY, NPU_LIBRARY]);
+        assert_eq!(e.folders, folders);
+
+        std::fs::write(folder.path().join(CORE_LIBRARY), "").unwrap();
+        let Err(e) = find_in(folders.clone()) else { panic!("the plug-in is missing") };
+        assert_eq!(e.libraries, [NPU_LIBRARY]);
+        assert!(e.to_string().starts_with("XRT is not installed: no libxrt_driver_xdna.so.2 in "), "{e}");
+
+        std::fs::write(folder.path().join(NPU_LIBRARY), "").unwrap();
+        let xrt = find_in(folders).unwrap();
+        assert_eq!(xrt.core, folder.path().join(CORE_LIBRARY));
+        assert_eq!(xrt.npu, folder.path().join(NPU_LIBRARY));
+    }
+
+    #[test]
+    fn the_environment_comes_first() {
+        let found = folders(Some("/a:/b::/a".into()), Some("/x".into()));
+        assert_eq!(found[..4], ["/a", "/b", "/x/lib", "/opt/xilinx/xrt/lib"].map(PathBuf::from));
+        assert_eq!(folders(None, None).len(), SYSTEM_FOLDERS.len());
+    }
+}
