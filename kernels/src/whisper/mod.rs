@@ -3,8 +3,18 @@
 //! Real audio becomes a log-mel spectrogram; [`QuantModel`] is the encoder with every number an integer, which is what
 //! the array executes and what the integer model of this module specifies bit for bit.
 
+pub mod checkpoint;
 pub mod config;
+pub mod gemm;
+#[cfg(test)]
+mod golden;
+pub mod mel;
+pub mod npy;
 pub mod quant;
+pub mod reference;
+pub mod wav;
+pub mod weights;
 
 pub use config::ModelConfig;
 pub use quant::QuantModel;
+pub use weights::EncoderWeights;
