@@ -1,2 +1,5 @@
 //! Kiln's simulator: bit-exact function, core timing, the array in discrete events
+pub mod array;
 pub mod executor;
+pub mod report;
+pub mod trace;

@@ -1,0 +1,459 @@
+//! The running array: takes events in order and passes each between the parts.
+
+use super::SimOptions;
+use super::build::Array;
+use super::controller::{Action, Controller};
+use super::core::Step;
+use super::ddr::{Access as DdrAccess, Ddr};
+use super::dma::{Next, Program, State, WORD_BYTES};
+use super::engine::{Cycles, Engine};
+use super::error::SimError;
+use super::locks::{LockOp, Waiter};
+use super::memory::{Access, Memory};
+use super::timing::Timing;
+use crate::executor::{CallCost, KernelExecutor};
+use crate::trace::{Event as TraceName, Trace};
+use kiln_dsl::array::lowered::Direction;
+use kiln_dsl::array::{Design, KernelId, Tile};
+use kiln_dsl::device::TileKind;
+
+/// Something that happens at a point in time.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    /// A core is ready for its next step.
+    Core(u32),
+    /// A release takes effect.
+    Release(LockOp),
+    /// The last word of a flow's chunk has left its source.
+    ChunkSent(u32),
+    /// The last word of a BD or run has reached its S2MM channel.
+    Received(u32),
+    /// A shim task can move its first word.
+    TaskReady(u32),
+    /// A shim task has ended.
+    TaskEnd(u32),
+    /// The controller is done with a command.
+    Controller,
+}
+
+/// What one kernel cost in all its calls.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KernelTotal {
+    /// Calls.
+    pub calls: u64,
+    /// Cycles and multiply-accumulates.
+    pub cost: CallCost,
+}
+
+/// The array in execution.
+pub struct Machine<'a, 'h> {
+    pub(super) design: &'a Design,
+    pub(super) array: Array,
+    pub(super) controller: Controller,
+    pub(super) ddr: Ddr,
+    pub(super) trace: Trace,
+    pub(super) kernels: Vec<KernelTotal>,
+    timing: &'a Timing,
+    options: &'a SimOptions,
+    executor: &'a mut dyn KernelExecutor,
+    engine: Engine<Event>,
+    memory: Memory<'h>,
+    destinations: Vec<Access>,
+    finished: Option<Cycles>,
+}
+
+impl<'a, 'h> Machine<'a, 'h> {
+    /// An array at time 0.
+    pub fn new(
+        design: &'a Design,
+        mut array: Array,
+        timing: &'a Timing,
+        host: &'h mut [Vec<u8>],
+        options: &'a SimOptions,
+        executor: &'a mut dyn KernelExecutor,
+    ) -> Machine<'a, 'h> {
+        let commands = std::mem::take(&mut array.commands);
+        let memories = std::mem::take(&mut array.memories);
+        Machine {
+            design,
+            controller: Controller::new(commands, array.channels.len(), timing.controller),
+            ddr: Ddr::new(timing.ddr),
+            trace: Trace::new(options.trace_events),
+            kernels: vec![KernelTotal::default(); design.kernels.len()],
+            timing,
+            options,
+            executor,
+            engine: Engine::default(),
+            memory: Memory::new(memories, host),
+            destinations: Vec::new(),
+            finished: None,
+            array,
+        }
+    }
+
+    /// Runs to the end of the sequence; returns that time.
+    pub fn run(&mut self) -> Result<Cycles, SimError> {
+        for channel in 0..self.array.channels.len() as u32 {
+            let ready = self.timing.dma.start + self.fetch(channel);
+            let c = &mut self.array.channels[channel as usize];
+            if matches!(&c.program, Program::Static(bds) if !bds.is_empty()) {
+                c.free_at = ready;
+                self.start_task_event(channel);
+                self.request_bd(channel);
+            }
+        }
+        for core in 0..self.array.cores.len() as u32 {
+            self.engine.schedule(0, Event::Core(core));
+        }
+        self.command();
+        while self.finished.is_none() {
+            let Some(event) = self.engine.next() else {
+                return Err(self.deadlock(self.engine.now()));
+            };
+            if self.engine.now() > self.options.max_cycles {
+                return Err(SimError::CycleLimit { limit: self.options.max_cycles });
+            }
+            match event {
+                Event::Core(core) => self.core(core)?,
+                Event::Release(op) => self.release(op)?,
+                Event::ChunkSent(flow) => self.chunk_sent(flow as usize),
+                Event::Received(channel) => self.finish(channel),
+                Event::TaskReady(channel) => self.activate(channel, self.engine.now()),
+                Event::TaskEnd(channel) => self.task_end(channel),
+                Event::Controller => self.controller()?,
+            }
+        }
+        Ok(self.finished.unwrap_or_default())
+    }
+
+    /// Events processed.
+    pub fn events(&self) -> u64 {
+        self.engine.processed()
+    }
+
+    fn tile_of(&self, channel: u32) -> Tile {
+        self.array.tiles[self.array.channels[channel as usize].tile as usize]
+    }
+
+    fn record_dma(
+        &mut self,
+        channel: u32,
+        start: Cycles,
+        end: Cycles,
+        event: fn(kiln_dsl::array::lowered::Channel) -> TraceName,
+    ) {
+        let name = self.array.channels[channel as usize].name;
+        self.trace.record(start, end, self.tile_of(channel), event(name));
+    }
+
+    fn start_task_event(&mut self, channel: u32) {
+        let now = self.engine.now();
+        self.array.channels[channel as usize].counters.tasks += 1;
+        self.record_dma(channel, now, now, TraceName::DmaStartTask);
+    }
+
+    /// What a channel needs from an address to the first word on the stream.
+    fn fetch(&self, channel: u32) -> Cycles {
+        match self.array.channels[channel as usize].name.direction {
+            Direction::Mm2s => self.timing.dma.memory_latency,
+            Direction::S2mm => 0,
+        }
+    }
+
+    // ---- locks
+
+    fn release(&mut self, op: LockOp) -> Result<(), SimError> {
+        let now = self.engine.now();
+        if let Err(over) = self.array.locks.release(op) {
+            let (tile, lock) = self.array.lock_names[op.lock.0 as usize].clone();
+            let (value, max_value) = (over.value, over.max_value);
+            return Err(SimError::LockOverflow { cycle: now, tile, lock, value, max_value });
+        }
+        while let Some(granted) = self.array.locks.grant(op.lock) {
+            let stall = now - granted.since;
+            match granted.waiter {
+                Waiter::Core(at) => {
+                    let core = &mut self.array.cores[at as usize];
+                    core.waiting_end = None;
+                    core.counters.lock_stall_cycles += stall;
+                    self.trace.record(granted.since, now, core.tile, TraceName::LockStall);
+                    self.acquired(at);
+                }
+                Waiter::Channel(channel) => {
+                    self.record_dma(channel, granted.since, now, TraceName::DmaStalledLock);
+                    let ready = now + self.timing.dma.acquire + self.fetch(channel);
+                    let c = &mut self.array.channels[channel as usize];
+                    c.counters.lock_stall_cycles += stall;
+                    let ready = ready.max(c.free_at);
+                    self.activate(channel, ready);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // ---- cores
+
+    fn core(&mut self, at: u32) -> Result<(), SimError> {
+        let now = self.engine.now();
+        let core = &mut self.array.cores[at as usize];
+        match core.step(&self.memory.tiles) {
+            Step::Acquire(op) => {
+                if self.array.locks.acquire(op, Waiter::Core(at), now) {
+                    core.waiting_end = None;
+                    self.acquired(at);
+                }
+            }
+            Step::Release(op) => {
+                // At least one cycle: a program cannot loop without time passing.
+                let end = now + self.timing.core.release.max(1);
+                core.counters.lock_op_cycles += end - now;
+                self.engine.schedule(end, Event::Release(op));
+                self.engine.schedule(end, Event::Core(at));
+            }
+            Step::Call(kernel) => self.call(at, kernel)?,
+            Step::Stop => {}
+        }
+        Ok(())
+    }
+
+    fn acquired(&mut self, at: u32) {
+        let cost = self.timing.core.acquire.max(1);
+        self.array.cores[at as usize].counters.lock_op_cycles += cost;
+        self.engine.schedule(self.engine.now() + cost, Event::Core(at));
+    }
+
+    fn call(&mut self, at: u32, kernel: KernelId) -> Result<(), SimError> {
+        let now = self.engine.now();
+        let core = &mut self.array.cores[at as usize];
+        let cost = self
+            .executor
+            .call(kernel, &core.values, &mut self.memory.tiles)
+            .map_err(|source| SimError::Kernel { cycle: now, tile: core.tile, kernel, source })?;
+        let end = now + cost.cycles.max(1);
+        core.counters.busy_cycles += end - now;
+        core.counters.calls += 1;
+        core.counters.macs += cost.macs;
+        if let Some(total) = self.kernels.get_mut(kernel.index()) {
+            total.calls += 1;
+            total.cost.cycles += end - now;
+            total.cost.macs += cost.macs;
+        }
+        self.trace.record(now, now, core.tile, TraceName::InstrEvent0);
+        self.trace.record(end, end, core.tile, TraceName::InstrEvent1);
+        self.engine.schedule(end, Event::Core(at));
+        Ok(())
+    }
+
+    // ---- DMA channels and flows
+
+    fn request_bd(&mut self, channel: u32) {
+        let now = self.engine.now();
+        let c = &mut self.array.channels[channel as usize];
+        let ready = c.free_at;
+        match c.load_bd() {
+            Some(op) if !self.array.locks.acquire(op, Waiter::Channel(channel), now) => {
+                c.state = State::LockStall(now);
+            }
+            _ => self.activate(channel, ready),
+        }
+    }
+
+    fn activate(&mut self, channel: u32, ready: Cycles) {
+        let c = &mut self.array.channels[channel as usize];
+        c.state = State::Active;
+        c.ready = ready;
+        let flow = c.flow;
+        self.start_chunk(flow);
+    }
+
+    fn is_shim(&self, channel: u32) -> bool {
+        self.array.channels[channel as usize].kind == TileKind::Shim
+    }
+
+    /// Sends the next chunk of a flow, if all its ends are active.
+    fn start_chunk(&mut self, at: u32) {
+        let Some(flow) = self.array.flows.get(at as usize) else { return };
+        let reads = self.is_shim(flow.source);
+        let writes = flow.destinations.iter().filter(|d| self.is_shim(d.channel)).count();
+        let grant = u64::from(self.options.ddr_grant_words).max(1);
+        let limit = if reads || writes > 0 { grant } else { u64::MAX };
+        let Some(mut chunk) = flow.plan(&self.array.channels, limit, self.timing.words_per_cycle) else {
+            return;
+        };
+        let bytes = chunk.words * WORD_BYTES;
+        if reads {
+            chunk.end = chunk.end.max(self.ddr.request(DdrAccess::Read, chunk.start, bytes));
+        }
+        for _ in 0..writes {
+            chunk.end = chunk.end.max(self.ddr.request(DdrAccess::Write, chunk.start, bytes));
+        }
+        self.array.flows[at as usize].chunk = Some(chunk);
+        self.engine.schedule(chunk.end, Event::ChunkSent(at));
+    }
+
+    /// Moves the bytes of a flow's chunk and passes its ends on.
+    fn chunk_sent(&mut self, at: usize) {
+        let flow = &mut self.array.flows[at];
+        let Some(chunk) = flow.chunk.take() else { return };
+        let channels = &mut self.array.channels;
+        self.destinations.clear();
+        self.destinations.extend(flow.destinations.iter().map(|d| channels[d.channel as usize].access()));
+        let source = flow.source;
+        let from = channels[source as usize].access();
+        self.memory.copy(from, &self.destinations, (chunk.words * WORD_BYTES) as usize);
+        for destination in &flow.destinations {
+            let channel = &mut channels[destination.channel as usize];
+            channel.advance(chunk.words);
+            let arrived = chunk.end + destination.latency;
+            if channel.words_left == 0 {
+                channel.state = State::Draining;
+                self.engine.schedule(arrived, Event::Received(destination.channel));
+            } else {
+                channel.ready = arrived;
+            }
+        }
+        let channel = &mut channels[source as usize];
+        channel.advance(chunk.words);
+        channel.ready = chunk.end;
+        let done = channel.words_left == 0;
+        if self.options.trace_events > 0 {
+            self.record_ports(at, chunk.start, chunk.end);
+        }
+        if done {
+            self.finish(source);
+        }
+        self.start_chunk(at as u32);
+    }
+
+    fn record_ports(&mut self, flow: usize, start: Cycles, end: Cycles) {
+        let flow = &self.array.flows[flow];
+        let source = std::iter::once((flow.source, 0));
+        let ends = source.chain(flow.destinations.iter().map(|d| (d.channel, d.latency)));
+        for (channel, latency) in ends {
+            let c = &self.array.channels[channel as usize];
+            let monitor = self.monitor(channel);
+            let tile = self.array.tiles[c.tile as usize];
+            let event = TraceName::PortRunning { monitor, channel: c.name };
+            self.trace.record(start + latency, end + latency, tile, event);
+        }
+    }
+
+    /// Monitor of a channel: S2MM channels of its tile first, then MM2S.
+    fn monitor(&self, channel: u32) -> u8 {
+        let c = &self.array.channels[channel as usize];
+        let s2mm = |o: &&super::dma::Channel| o.tile == c.tile && o.name.direction == Direction::S2mm;
+        match c.name.direction {
+            Direction::S2mm => c.name.index,
+            Direction::Mm2s => {
+                let highest = self.array.channels.iter().filter(s2mm).map(|o| o.name.index + 1).max();
+                highest.unwrap_or(0) + c.name.index
+            }
+        }
+    }
+
+    /// Ends the BD or run of a channel and goes on to what follows.
+    fn finish(&mut self, channel: u32) {
+        let now = self.engine.now();
+        let c = &mut self.array.channels[channel as usize];
+        let (release, next) = c.finish();
+        c.free_at = now + self.timing.dma.hole;
+        let (ready, kind) = (c.free_at, c.kind);
+        if let Some(op) = release {
+            self.engine.schedule(now + self.timing.release(kind), Event::Release(op));
+        }
+        self.record_dma(channel, now, now, TraceName::DmaFinishedBd);
+        let c = &mut self.array.channels[channel as usize];
+        match next {
+            Next::Bd => self.request_bd(channel),
+            Next::Run => {
+                c.load_run();
+                self.activate(channel, ready);
+            }
+            Next::TaskEnd => {
+                // What a write to memory takes beyond its words comes after them, a read's before.
+                let after = match c.name.direction {
+                    Direction::Mm2s => 0,
+                    Direction::S2mm => self.timing.dma.memory_latency + self.timing.s2mm_task.task,
+                };
+                c.state = State::Draining;
+                self.engine.schedule(now + after, Event::TaskEnd(channel));
+            }
+            Next::Stop => {}
+        }
+    }
+
+    // ---- shim tasks and the controller
+
+    fn start_task(&mut self, channel: u32) {
+        let now = self.engine.now();
+        let c = &mut self.array.channels[channel as usize];
+        if c.load_run().is_none() {
+            return;
+        }
+        c.state = State::Starting;
+        let direction = c.name.direction;
+        let costs = self.timing.task(direction);
+        let mut delay = self.timing.dma.start + c.cold;
+        c.cold = c.cold * costs.cold_decay_permille / 1000;
+        if direction == Direction::Mm2s {
+            delay += self.timing.dma.memory_latency + costs.task;
+        }
+        self.start_task_event(channel);
+        self.engine.schedule(now + delay, Event::TaskReady(channel));
+    }
+
+    fn task_end(&mut self, channel: u32) {
+        let now = self.engine.now();
+        let c = &mut self.array.channels[channel as usize];
+        c.state = State::Idle;
+        let token = c.pop_task();
+        self.record_dma(channel, now, now, TraceName::DmaFinishedTask);
+        self.start_task(channel);
+        if token && self.controller.token(channel, now) {
+            self.command();
+        }
+    }
+
+    fn command(&mut self) {
+        let now = self.engine.now();
+        match self.controller.start(now) {
+            Action::Busy(until) => self.engine.schedule(until, Event::Controller),
+            Action::Blocked => {}
+            Action::Finished => self.finished = Some(now),
+        }
+    }
+
+    fn controller(&mut self) -> Result<(), SimError> {
+        let command = self.controller.position();
+        if let Some((channel, task)) = self.controller.complete() {
+            let queued = self.array.channels[channel as usize].tasks();
+            let depth = self.timing.dma.queue_depth;
+            if queued >= depth {
+                return Err(SimError::TaskQueueOverflow {
+                    cycle: self.engine.now(),
+                    command,
+                    tile: self.tile_of(channel),
+                    channel: self.array.channels[channel as usize].name,
+                    fifo: self.fifo_name(channel).to_owned(),
+                    depth,
+                });
+            }
+            if let Program::Queue(tasks) = &mut self.array.channels[channel as usize].program {
+                tasks.push_back(task);
+            }
+            if queued == 0 {
+                self.start_task(channel);
+            }
+        }
+        self.command();
+        Ok(())
+    }
+
+    /// Name of the FIFO that a channel carries.
+    pub(super) fn fifo_name(&self, channel: u32) -> &str {
+        let flow = self.array.channels[channel as usize].flow as usize;
+        let fifo = self.array.flow_fifos.get(flow).and_then(|f| self.design.fifos.get(f.index()));
+        fifo.map_or("?", |f| &f.name)
+    }
+}

@@ -1,0 +1,168 @@
+//! The array in time: tiles, DMA channels, streams, host memory and the controller, as deterministic
+//! discrete events over a lowered design.
+//!
+//! ```text
+//!  controller --tasks--> shim channels --flows--> mem tile channels --flows--> core tile channels
+//!      ^                   |      ^                   |   locks                   |   locks
+//!      '----- tokens ------'     ddr                memory                     memory <-- core programs
+//! ```
+//!
+//! Each part is a module with a narrow interface: [`engine`] orders events, [`locks`] and [`memory`]
+//! hold state, [`dma`] knows where a channel is in its work, [`transport`] when a stream can move,
+//! [`ddr`] what host memory grants, [`controller`] what a command costs, [`core`] what a core does
+//! next, and [`machine`] passes events between them. Costs come from [`timing`], which takes every
+//! number from the device description.
+//!
+//! Invariants: no event per word (a stream moves a chunk of as many words as all its ends have left);
+//! simultaneous events happen in the order they were scheduled; nothing depends on addresses or hashes,
+//! so two runs are equal in bytes, cycles and trace.
+//!
+//! Time 0 is the first command of the sequence. Cores and static DMA programs are ready then: silicon
+//! starts them tens of thousands of cycles earlier, in the part of a dispatch that is not in the result
+//! (`ControllerTiming::dispatch_start_cycles`).
+
+mod build;
+mod controller;
+mod core;
+mod ddr;
+mod deadlock;
+mod dma;
+mod engine;
+mod error;
+mod locks;
+mod machine;
+mod memory;
+mod program;
+mod timing;
+mod transport;
+
+pub use engine::Cycles;
+pub use error::{Problem, SimError, Waiting};
+pub use memory::UNINITIALISED;
+
+use crate::executor::KernelExecutor;
+use crate::report::{ChannelReport, CoreReport, KernelReport, SimReport};
+use kiln_dsl::Verified;
+use kiln_dsl::array::lowered::Lowered;
+use kiln_dsl::array::{Design, Tile};
+use kiln_dsl::device::{Device, Profile, TileKind};
+use machine::Machine;
+use timing::Timing;
+
+/// How to simulate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SimOptions {
+    /// Gives up after this many cycles. The default is 10^12, a quarter of an hour at 1 GHz.
+    pub max_cycles: Cycles,
+    /// Events that the trace keeps, from the start; 0 keeps none.
+    pub trace_events: usize,
+    /// Words that host memory grants a shim channel at a time while channels compete. It is the grain
+    /// of the simulation, not a number of the hardware: bandwidth does not depend on it, only how
+    /// finely the channels take turns.
+    pub ddr_grant_words: u32,
+}
+
+impl Default for SimOptions {
+    fn default() -> SimOptions {
+        SimOptions { max_cycles: 1_000_000_000_000, trace_events: 0, ddr_grant_words: 256 }
+    }
+}
+
+/// Runs a design's sequence on real bytes: `host` holds one byte vector per buffer of the sequence, in
+/// order, of the size of its type; results are written there. Kernels run on `executor`.
+///
+/// Memory that nothing has written holds [`UNINITIALISED`] bytes. The run ends with the last command
+/// of the sequence, while cores, which loop for ever, wait or work.
+///
+/// # Errors
+/// A design or host buffers that do not fit together, a deadlock, a task pushed to a full queue, a
+/// lock over its maximum, a kernel that fails, or more cycles than allowed.
+pub fn simulate_with(
+    design: &Verified<Design>,
+    lowered: &Lowered,
+    device: &Device,
+    profile: &Profile,
+    host: &mut [Vec<u8>],
+    options: &SimOptions,
+    executor: &mut dyn KernelExecutor,
+) -> Result<SimReport, SimError> {
+    run(design, lowered, device, profile, host, options, executor)
+}
+
+/// [`simulate_with`] for designs that tests make by hand.
+pub(crate) fn run(
+    design: &Design,
+    lowered: &Lowered,
+    device: &Device,
+    profile: &Profile,
+    host: &mut [Vec<u8>],
+    options: &SimOptions,
+    executor: &mut dyn KernelExecutor,
+) -> Result<SimReport, SimError> {
+    let timing = Timing::new(device, profile);
+    let array = build::build(design, lowered, device, &timing, host)
+        .map_err(|problems| SimError::Invalid { problems })?;
+    let mut machine = Machine::new(design, array, &timing, host, options, executor);
+    let cycles = machine.run()?;
+    let (l1_peak_bytes, l2_peak_bytes) = peaks(lowered, device);
+    Ok(machine.report(cycles, l1_peak_bytes, l2_peak_bytes))
+}
+
+/// Bytes of buffers and stack in the fullest compute tile and the fullest mem tile.
+fn peaks(lowered: &Lowered, device: &Device) -> (u64, u64) {
+    let used = |kind: TileKind| {
+        let of_kind = lowered.tiles.iter().filter(move |(t, _)| device.tile_kind(**t) == Some(kind));
+        let bytes = of_kind.map(|(_, content)| {
+            let buffers: u64 = content.buffers.iter().map(|b| u64::from(b.bytes)).sum();
+            buffers + u64::from(content.stack_bytes.unwrap_or(0))
+        });
+        bytes.max().unwrap_or(0)
+    };
+    (used(TileKind::Core), used(TileKind::Mem))
+}
+
+impl Machine<'_, '_> {
+    fn report(mut self, cycles: Cycles, l1_peak_bytes: u64, l2_peak_bytes: u64) -> SimReport {
+        for (_, pending) in self.array.locks.waiting() {
+            if let locks::Waiter::Core(at) = pending.waiter {
+                self.array.cores[at as usize].counters.lock_stall_cycles += cycles - pending.since;
+            }
+        }
+        let cores = self.array.cores.iter().map(|c| CoreReport {
+            tile: c.tile,
+            busy_cycles: c.counters.busy_cycles,
+            lock_stall_cycles: c.counters.lock_stall_cycles,
+            lock_op_cycles: c.counters.lock_op_cycles,
+            calls: c.counters.calls,
+            macs: c.counters.macs,
+        });
+        let kernels = self.design.kernels.iter().zip(&self.kernels).map(|(kernel, total)| KernelReport {
+            name: kernel.name.clone(),
+            calls: total.calls,
+            cycles: total.cost.cycles,
+            macs: total.cost.macs,
+        });
+        let tile = |c: &dma::Channel| -> Tile { self.array.tiles[c.tile as usize] };
+        let channels = self.array.channels.iter().enumerate().map(|(i, c)| ChannelReport {
+            tile: tile(c),
+            channel: c.name,
+            fifo: self.fifo_name(i as u32).to_owned(),
+            words: c.counters.words,
+            transfers: c.counters.transfers,
+            lock_stall_cycles: c.counters.lock_stall_cycles,
+        });
+        SimReport {
+            cycles,
+            controller_cycles: self.controller.busy_cycles(),
+            cores: cores.collect(),
+            kernels: kernels.collect(),
+            channels: channels.collect(),
+            ddr_read_bytes: self.ddr.read_bytes(),
+            ddr_write_bytes: self.ddr.write_bytes(),
+            l1_peak_bytes,
+            l2_peak_bytes,
+            sim_events: self.events(),
+            trace: std::mem::take(&mut self.trace).finish(),
+        }
+    }
+}

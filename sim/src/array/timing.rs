@@ -1,0 +1,187 @@
+//! The costs that the array model charges, taken from a device description and a profile.
+
+use super::ddr::Bandwidth;
+use super::engine::Cycles;
+use kiln_dsl::array::Tile;
+use kiln_dsl::array::lowered::Direction;
+use kiln_dsl::device::{Device, Profile, TileKind};
+
+/// Costs of a DMA channel's life, tile kinds apart where they differ.
+#[derive(Clone, Copy, Debug)]
+pub struct DmaCosts {
+    /// From the start of a channel to the first address of its first BD.
+    pub start: Cycles,
+    /// From an address to its data.
+    pub memory_latency: Cycles,
+    /// Without a word on the stream between two BDs.
+    pub hole: Cycles,
+    /// From the grant of a lock to the stream.
+    pub acquire: Cycles,
+    /// From the end of a BD to its lock's release.
+    pub release: Cycles,
+    /// The same in a mem tile.
+    pub mem_release: Cycles,
+    /// Tasks a queue holds.
+    pub queue_depth: usize,
+}
+
+/// Costs of a shim task of one direction.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskCosts {
+    /// Beyond its words and the DMA's start.
+    pub task: Cycles,
+    /// What the first task of a channel pays on top.
+    pub cold: Cycles,
+    /// Part of that, in thousandths, that each further task still pays of the one before.
+    pub cold_decay_permille: u64,
+}
+
+/// Costs of the stream switches.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamCosts {
+    local_to_local: Cycles,
+    local_to_external: Cycles,
+    external_to_external: Cycles,
+    external_to_local: Cycles,
+    hop: Cycles,
+}
+
+impl StreamCosts {
+    /// From a channel of `from` to a channel of `to`, along the shortest way.
+    ///
+    /// One switch at each end, one at each tile between, and a hop at each boundary: AM020 chapter 2
+    /// for the switches; the hop is what the emulator needs beyond them.
+    pub fn latency(&self, from: Tile, to: Tile) -> Cycles {
+        let hops = Cycles::from(from.col.abs_diff(to.col)) + Cycles::from(from.row.abs_diff(to.row));
+        match hops.checked_sub(1) {
+            None => self.local_to_local,
+            Some(between) => {
+                let ends = self.local_to_external + self.external_to_local;
+                ends + between * self.external_to_external + hops * self.hop
+            }
+        }
+    }
+}
+
+/// Costs of the lock operations of a core program.
+#[derive(Clone, Copy, Debug)]
+pub struct CoreCosts {
+    /// From the grant of an acquire to the next operation.
+    pub acquire: Cycles,
+    /// From the call of a release to its effect and the next operation.
+    pub release: Cycles,
+}
+
+/// Costs of the runtime sequence's commands.
+#[derive(Clone, Copy, Debug)]
+pub struct ControllerCosts {
+    /// The first push of a run.
+    pub push_cold: Cycles,
+    /// A push after a wait: MM2S.
+    pub push_mm2s: Cycles,
+    /// A push after a wait: S2MM.
+    pub push_s2mm: Cycles,
+    /// A push straight after another.
+    pub push_next: Cycles,
+    /// From the end of a task to the return of the run's first wait.
+    pub wait_first: Cycles,
+    /// A later wait, from the token.
+    pub wait_later: Cycles,
+}
+
+/// All costs of one device and profile.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    /// DMA channels.
+    pub dma: DmaCosts,
+    /// Tasks that read host memory.
+    pub mm2s_task: TaskCosts,
+    /// Tasks that write host memory.
+    pub s2mm_task: TaskCosts,
+    /// Streams.
+    pub stream: StreamCosts,
+    /// Core programs.
+    pub core: CoreCosts,
+    /// The controller.
+    pub controller: ControllerCosts,
+    /// Host memory.
+    pub ddr: Bandwidth,
+    /// Words a stream moves in a cycle.
+    pub words_per_cycle: u64,
+    /// Greatest value of a lock.
+    pub lock_max: u32,
+}
+
+impl Timing {
+    /// The costs of `device` on the machine `profile`.
+    pub fn new(device: &Device, profile: &Profile) -> Timing {
+        let (dma, locks, stream, shim) = (&device.dma, &device.locks, &device.stream, &device.shim);
+        let controller = &device.controller;
+        let cycles = Cycles::from;
+        let call = cycles(locks.objectfifo_call_cycles()) + cycles(locks.arbitration_cycles());
+        Timing {
+            dma: DmaCosts {
+                start: cycles(dma.bd_setup_cycles()) + cycles(dma.channel_start_cycles()),
+                memory_latency: cycles(dma.memory_latency_cycles()),
+                hole: cycles(dma.bd_switch_hole_cycles()),
+                acquire: cycles(locks.acquire_cycles()),
+                release: cycles(locks.release_cycles()),
+                mem_release: cycles(device.mem.lock_release_cycles()),
+                queue_depth: dma.task_queue_depth() as usize,
+            },
+            mm2s_task: TaskCosts {
+                task: cycles(shim.mm2s_task_cycles()),
+                cold: cycles(shim.mm2s_cold_start_cycles()),
+                cold_decay_permille: permille(shim.mm2s_cold_decay()),
+            },
+            s2mm_task: TaskCosts {
+                task: cycles(shim.s2mm_task_cycles()),
+                cold: cycles(shim.s2mm_cold_start_cycles()),
+                cold_decay_permille: permille(shim.s2mm_cold_decay()),
+            },
+            stream: StreamCosts {
+                local_to_local: cycles(stream.local_to_local_cycles()),
+                local_to_external: cycles(stream.local_to_external_cycles()),
+                external_to_external: cycles(stream.external_to_external_cycles()),
+                external_to_local: cycles(stream.external_to_local_cycles()),
+                hop: cycles(stream.hop_cycles()),
+            },
+            core: CoreCosts { acquire: call, release: call },
+            controller: ControllerCosts {
+                push_cold: cycles(controller.push_cold_cycles()),
+                push_mm2s: cycles(controller.push_mm2s_cycles()),
+                push_s2mm: cycles(controller.push_s2mm_cycles()),
+                push_next: cycles(controller.push_min_cycles()),
+                wait_first: cycles(controller.wait_first_cycles()),
+                wait_later: cycles(controller.wait_later_cycles()),
+            },
+            // GB/s over MHz, exact: both have at most a few digits.
+            ddr: Bandwidth::new(
+                (profile.ddr_gb_per_s() * 1e9).round() as u64,
+                u64::from(profile.clock_mhz()) * 1_000_000,
+            ),
+            words_per_cycle: u64::from(stream.words_per_cycle().min(dma.words_per_cycle())).max(1),
+            lock_max: locks.max_value(),
+        }
+    }
+
+    /// Costs of a shim task.
+    pub fn task(&self, direction: Direction) -> &TaskCosts {
+        match direction {
+            Direction::Mm2s => &self.mm2s_task,
+            Direction::S2mm => &self.s2mm_task,
+        }
+    }
+
+    /// From the end of a BD to its lock's release, by kind of tile.
+    pub fn release(&self, kind: TileKind) -> Cycles {
+        match kind {
+            TileKind::Mem => self.dma.mem_release,
+            TileKind::Core | TileKind::Shim => self.dma.release,
+        }
+    }
+}
+
+fn permille(part: f64) -> u64 {
+    (part * 1000.0).round() as u64
+}
