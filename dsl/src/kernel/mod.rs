@@ -1,5 +1,7 @@
 //! Level 1: what one core computes.
 mod access;
+#[doc(hidden)]
+pub mod arbitrary;
 pub mod build;
 pub mod ir;
 pub mod ops;
