@@ -22,11 +22,13 @@
 //!
 //! A layout is `i8[rows, cols]` row-major, or `i8 grid[16, 8] of tile[4, 8]`. A loop with carried
 //! values is `v9 = for v4 = v1 to v2 step 1 iter(v5: i32 = v3) : i32 { ... yield v8 }`. Addresses
-//! are in bytes: `a[v3*64 + v5*32 - 16]`.
+//! are in bytes: `a[v3*64 + v5*32 - 16]`. An immediate is the last argument: `half v1, 0`,
+//! `mmac v1, v2, v3, 4x8x8`, `setrounding conv_even`, `fsplat 0x3f80`.
 
 use super::ir::{Address, BlockId, Imm, Kernel, Layout, OpData, OpId, Param, ParamId, ParamKind, ValueId};
-use super::ops::Opcode;
+use super::ops::{ImmKind, Opcode, shape_code, shape_from_code};
 use super::types::Type;
+use crate::num::{Rounding, Saturation};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 
@@ -262,7 +264,7 @@ impl Writer<'_> {
         let mut items: Vec<String> = op.operands.iter().map(ValueId::to_string).collect();
         items.extend(op.address.as_ref().map(|a| self.address(a)));
         if let Imm::Int(value) = op.imm {
-            items.push(value.to_string());
+            items.push(integer_text(op.opcode.imm_kind(), value));
         }
         let mut text = items.join(", ");
         match &op.imm {
@@ -309,6 +311,22 @@ fn layout_text(layout: &Layout) -> String {
         Layout::RowMajor(shape) => format!("[{}]", dims(shape)),
         Layout::Tiled { tile, grid } => format!(" grid[{}] of tile[{}]", dims(grid), dims(tile)),
     }
+}
+
+/// An integer immediate as its kind is best read; the parser takes plain integers for all of them.
+fn integer_text(kind: ImmKind, value: i64) -> String {
+    let code = u8::try_from(value).ok();
+    let named = match kind {
+        ImmKind::Rounding => code.and_then(Rounding::from_code).map(|mode| mode.name().to_string()),
+        ImmKind::Saturation => code.and_then(Saturation::from_code).map(|mode| mode.name().to_string()),
+        // Only a shape that packs back to the same integer.
+        ImmKind::Shape => shape_from_code(value)
+            .filter(|&[m, k, n]| m > 0 && shape_code([m, k, n]) == value)
+            .map(|[m, k, n]| format!("{m}x{k}x{n}")),
+        ImmKind::FloatBits if value >= 0 => Some(format!("{value:#x}")),
+        _ => None,
+    };
+    named.unwrap_or_else(|| value.to_string())
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -13,6 +13,8 @@ pub(super) enum Token {
     Hex(Vec<u8>),
     /// A number without sign.
     Number(u64),
+    /// `4x8x8`: the M, K and N of a matrix product, each below 100.
+    Shape([u8; 3]),
     /// A line of documentation, without `///` and the space after it.
     Doc(String),
     /// One of `@ ( ) { } [ ] < > , : = + - *`, or `->` as `'→'`.
@@ -29,6 +31,7 @@ impl Token {
             Token::Quoted(name) => format!("\"{name}\""),
             Token::Hex(_) => "hex bytes".to_string(),
             Token::Number(n) => format!("`{n}`"),
+            Token::Shape([m, k, n]) => format!("`{m}x{k}x{n}`"),
             Token::Doc(_) => "a `///` line".to_string(),
             Token::Mark('→') => "`->`".to_string(),
             Token::Mark(c) => format!("`{c}`"),
@@ -144,6 +147,10 @@ impl<'t> Lexer<'t> {
 
     fn number(&mut self, at: Position) {
         let word = self.take_while(|c| c.is_ascii_alphanumeric() || c == '_');
+        if let Some(shape) = shape(word) {
+            self.push(at, Token::Shape(shape));
+            return;
+        }
         let value = match word.strip_prefix("0x") {
             Some(digits) => u64::from_str_radix(digits, 16),
             None => word.parse(),
@@ -192,4 +199,10 @@ impl<'t> Lexer<'t> {
             None => self.error(at, Syntax::Hex),
         }
     }
+}
+
+fn shape(word: &str) -> Option<[u8; 3]> {
+    let mut sizes = word.split('x').map(|size| size.parse::<u8>().ok().filter(|&s| s < 100));
+    let shape = [sizes.next()??, sizes.next()??, sizes.next()??];
+    sizes.next().is_none().then_some(shape)
 }

@@ -10,7 +10,7 @@ use super::ir::{
     Address, Block, BlockId, Imm, Kernel, Layout, Loc, LoopHint, OpData, OpId, Param, ParamId, ParamKind,
     ValueId,
 };
-use super::ops::Opcode;
+use super::ops::{ImmKind, Opcode, shape_code};
 use super::print::MAX_DEPTH;
 use super::types::{AccKind, Elem, Type};
 use crate::num::{Rounding, Saturation};
@@ -548,6 +548,11 @@ impl Parser {
     fn arguments(&mut self, op: &mut OpData) -> Parsed<()> {
         loop {
             let bracket = matches!(self.tokens.get(self.next + 1), Some(t) if t.token == Token::Mark('['));
+            if let Some(code) = self.named_immediate(op.opcode.imm_kind()) {
+                self.next += 1;
+                op.imm = Imm::Int(code);
+                return Ok(());
+            }
             match self.peek() {
                 Token::Word(_) | Token::Quoted(_) if bracket && op.address.is_none() => {
                     op.address = Some(self.address()?);
@@ -574,6 +579,20 @@ impl Parser {
             op.imm = Imm::Lookup { second, step_log2, bias: self.u32("a bias")? };
         }
         Ok(())
+    }
+
+    /// A mode's name or a matrix shape, where the operation takes one.
+    fn named_immediate(&self, kind: ImmKind) -> Option<i64> {
+        match (kind, self.peek()) {
+            (ImmKind::Rounding, Token::Word(word)) => {
+                Rounding::ALL.into_iter().find(|m| m.name() == word).map(|m| i64::from(m.code()))
+            }
+            (ImmKind::Saturation, Token::Word(word)) => {
+                Saturation::ALL.into_iter().find(|m| m.name() == word).map(|m| i64::from(m.code()))
+            }
+            (ImmKind::Shape, Token::Shape(shape)) => Some(shape_code(*shape)),
+            _ => None,
+        }
     }
 
     fn param_ref(&mut self) -> Parsed<ParamId> {
