@@ -3,19 +3,24 @@
 //! The multiplier is not IEEE. In one lane every product, and the accumulator when there is one,
 //! is rounded to nearest even to a multiple of 2^(emax-23), where emax is the greatest exponent in
 //! the lane (of a product: the sum of its operands' exponents); the terms are summed exactly, and
-//! the sum is rounded once to nearest even.
+//! the sum is rounded once to nearest even. Denormal terms count with their value; a result below
+//! the least normal number is flushed to zero.
 //!
-//! Proven by the vectors: conversions in ten roundings (denormals, NaN and infinity included),
-//! min, max and less-than on finite values, floor at shift 0 of values below 1 in magnitude, and the
-//! eight-product `vmul.f` without accumulator (608 finite lanes). The 640 lanes of it with a NaN
-//! input show more: an operand of exponent 255 goes through as an ordinary number 2^128 and
-//! up, the result overflows to a zero mantissa, and a NaN anywhere then sets exponent 255 and
-//! the lowest mantissa bit. That gives sign and payload of all 640.
+//! Proven by the vectors:
+//! - conversions in ten roundings, denormals, NaN and infinity included;
+//! - min, max and less-than on finite values;
+//! - floor at shift 0 of values below 1 in magnitude;
+//! - the eight-product `vmul.f` without accumulator: 608 finite lanes;
+//! - the same with a NaN input, 640 lanes: exponent field 255 goes through as an ordinary number of
+//!   2^128 and up, a sum that overflows has mantissa 0, and a NaN anywhere then sets exponent 255
+//!   and the lowest mantissa bit. That gives sign and payload of all 640;
+//! - accumulator sums and differences, the low 16 bits of each lane: that denormal terms count,
+//!   that denormal results are flushed, and the same rule for NaN.
 //!
-//! Not proven: the accumulator as ninth term (reported from silicon by a second source, with
-//! deviations), lanes with an infinity (IEEE here), whether denormal operands are flushed (kept
-//! here), whether a zero takes part in emax (not here), [`fadd`], ties in sign of exact zero sums
-//! (+0 here), and floor of values outside the i32 range (clamped here).
+//! Not proven: the accumulator together with products (reported from silicon by a second source,
+//! with deviations), lanes with an infinity (IEEE here), whether denormal bf16 operands count
+//! like denormal accumulators (they do here), whether a zero takes part in emax (not here), the
+//! sign of a flushed result (kept here), and floor outside the i32 range (clamped here).
 
 use super::srs::round_shift;
 use super::{Rounding, Saturation, srs::saturate};
@@ -165,23 +170,29 @@ fn sum<const N: usize>(first: Term, rest: &[Term; N]) -> f32 {
     }
     // i32 -> f64 and the scaling by a power of two are exact; the cast rounds to nearest even.
     let scale = f64::from_bits(((emax - 23 + 1023) as u64) << 52);
-    (f64::from(total) * scale) as f32
+    let rounded = (f64::from(total) * scale) as f32;
+    if rounded.is_subnormal() { f32::from_bits(rounded.to_bits() & SIGN) } else { rounded }
 }
 
-/// What a lane with an operand of exponent field 255 gives; `sum` is the ordinary result.
+/// What a lane with an operand of exponent field 255 gives. `sum` is the result by the ordinary
+/// rule, `ieee` the sum of the terms as IEEE has it.
 #[cold]
-fn special<const N: usize>(acc: Option<f32>, products: &[(u16, u16); N], sum: f32) -> f32 {
-    let nan = |sum: f32| {
-        let bits = sum.to_bits();
-        let payload = if bits & EXPONENT == EXPONENT { 0 } else { bits & 0x7f_ffff };
-        f32::from_bits(bits & SIGN | EXPONENT | payload | 1)
-    };
-    if acc.is_some_and(f32::is_nan) || products.iter().any(|&(a, b)| is_nan(a) || is_nan(b)) {
-        return nan(sum);
+fn special(any_nan: bool, ieee: f64, sum: f32) -> f32 {
+    if !any_nan && !ieee.is_nan() {
+        return ieee as f32;
     }
-    let ieee: f32 = products.iter().map(|&(a, b)| f32_value(a) * f32_value(b)).sum();
-    let ieee = ieee + acc.unwrap_or(0.0);
-    if ieee.is_nan() { nan(sum) } else { ieee }
+    let bits = sum.to_bits();
+    let payload = if bits & EXPONENT == EXPONENT { 0 } else { bits & 0x7f_ffff };
+    f32::from_bits(bits & SIGN | EXPONENT | payload | 1)
+}
+
+#[cold]
+fn special_products<const N: usize>(acc: f32, products: &[(u16, u16); N], sum: f32) -> f32 {
+    let any_nan = acc.is_nan() || products.iter().any(|&(a, b)| is_nan(a) || is_nan(b));
+    // In f64 no product of finite bf16 overflows.
+    let exact = |(a, b)| f64::from(f32_value(a)) * f64::from(f32_value(b));
+    let ieee = products.iter().fold(f64::from(acc), |s, &p| s + exact(p));
+    special(any_nan, ieee, sum)
 }
 
 #[inline(always)]
@@ -194,7 +205,7 @@ fn has_special<const N: usize>(products: &[(u16, u16); N]) -> bool {
 pub fn mul_products<const N: usize>(products: &[(u16, u16); N]) -> f32 {
     const { assert!(N <= 8) };
     let result = sum(ZERO, &products.map(|(a, b)| product(a, b)));
-    if has_special(products) { special(None, products, result) } else { result }
+    if has_special(products) { special_products(0.0, products, result) } else { result }
 }
 
 /// One lane of `vmac.f`: the accumulator plus `N` (at most 8) products.
@@ -203,7 +214,7 @@ pub fn mac_products<const N: usize>(acc: f32, products: &[(u16, u16); N]) -> f32
     const { assert!(N <= 8) };
     let result = sum(term(acc), &products.map(|(a, b)| product(a, b)));
     if has_special(products) | (acc.to_bits() & EXPONENT == EXPONENT) {
-        special(Some(acc), products, result)
+        special_products(acc, products, result)
     } else {
         result
     }
@@ -233,16 +244,14 @@ pub fn msc(acc: f32, a: u16, b: u16) -> f32 {
     mac_products(acc, &[(a ^ 0x8000, b)])
 }
 
-/// One lane of an accumulator sum, by the rule of the multiplier's terms: the accumulators share
-/// its adder (inferred; the vectors have only denormals and NaN).
+/// One lane of an accumulator sum, `vadd.f`: the rule of the multiplier's terms.
 #[inline(always)]
 pub fn fadd(a: f32, b: f32) -> f32 {
     let result = sum(term(a), &[term(b)]);
     if a.is_finite() & b.is_finite() {
         return result;
     }
-    let ieee = a + b;
-    if ieee.is_nan() { f32::from_bits(result.to_bits() & SIGN | EXPONENT | 1) } else { ieee }
+    special(a.is_nan() | b.is_nan(), f64::from(a) + f64::from(b), result)
 }
 
 /// One lane of an accumulator difference: [`fadd`] with the second sign inverted.
