@@ -81,23 +81,52 @@ pub fn mmul_int<
     b: &[B; LB],
 ) {
     const { assert!(LA == M * K && LB == K * N && LC == M * N) };
-    let narrow = A::MAGNITUDE_BITS <= 15 && B::MAGNITUDE_BITS <= 15 && K.is_multiple_of(2);
+    let narrow = A::MAGNITUDE_BITS <= 15 && B::MAGNITUDE_BITS <= 15 && N.is_multiple_of(4);
     // A sum of K products either fits 32 bits, or the accumulator wraps there all the same.
     let sum_bits = A::MAGNITUDE_BITS + B::MAGNITUDE_BITS + K.next_power_of_two().ilog2();
-    let fits = sum_bits < 31 || Acc::BITS == 32;
-    if narrow && fits {
-        mmul_pairs::<A, B, Acc, M, K, N, LA, LB, LC>(acc, a, b);
+    if narrow && (sum_bits < 31 || Acc::BITS == 32) {
+        let sums = narrow_sums::<A, B, M, K, N, LA, LB, LC>(a, b);
+        for (lane, sum) in acc.iter_mut().zip(sums) {
+            *lane = lane.add_narrow(sum);
+        }
     } else {
         mmul_wide::<A, B, Acc, M, K, N, LA, LB, LC>(acc, a, b);
     }
 }
 
-/// By pairs of k in 16-bit lanes: the loop over n is what SSE2's `pmaddwd` computes.
+/// The operands of the products of one k, for all M x N lanes: `a` lanes repeated along n, rows of
+/// `b` along m.
 #[inline(always)]
-fn mmul_pairs<
+fn operands_of_k<
+    A: MulLane,
+    const M: usize,
+    const K: usize,
+    const N: usize,
+    const LA: usize,
+    const LB: usize,
+>(
+    a: &[A; LA],
+    b: &[i16; LB],
+    k: usize,
+) -> ([[i16; N]; M], [[i16; N]; M]) {
+    let row: [i16; N] = std::array::from_fn(|n| b[k * N + n]);
+    let mut left = [[0; N]; M];
+    for (m, lanes) in left.iter_mut().enumerate() {
+        // Repeated by a multiplication: LLVM turns that into two shuffles, and sixteen-bit stores
+        // of the same lane into a chain of inserts.
+        let repeated = u64::from(a[m * K + k].narrow() as u16).wrapping_mul(0x0001_0001_0001_0001);
+        let four: [i16; 4] = bytemuck::cast(repeated);
+        *lanes = std::array::from_fn(|n| four[n % 4]);
+    }
+    (left, [row; M])
+}
+
+/// The products of 16-bit operands, summed over k in 32 bits. The loops run over all M x N lanes,
+/// long enough that LLVM vectorises them as they stand.
+#[inline(always)]
+fn narrow_sums<
     A: MulLane,
     B: MulLane,
-    Acc: AccLane,
     const M: usize,
     const K: usize,
     const N: usize,
@@ -105,25 +134,40 @@ fn mmul_pairs<
     const LB: usize,
     const LC: usize,
 >(
-    acc: &mut [Acc; LC],
     a: &[A; LA],
     b: &[B; LB],
-) {
-    let a: [i16; LA] = a.map(A::narrow);
-    let b: [i16; LB] = b.map(B::narrow);
-    for m in 0..M {
-        let mut sums = [0i32; N];
+) -> [i32; LC] {
+    let product_bits = A::MAGNITUDE_BITS + B::MAGNITUDE_BITS;
+    let b = b.map(B::narrow);
+    let mut sums = [0i32; LC];
+    if product_bits <= 14 && K.is_multiple_of(2) {
+        // The sum of two products is at most 2^15: one less than it fits 16 bits.
+        sums = [(K / 2) as i32; LC];
         for k in (0..K).step_by(2) {
-            let (a0, a1) = (i32::from(a[m * K + k]), i32::from(a[m * K + k + 1]));
-            for n in 0..N {
-                let (b0, b1) = (i32::from(b[k * N + n]), i32::from(b[(k + 1) * N + n]));
-                sums[n] = sums[n].wrapping_add((a0 * b0).wrapping_add(a1 * b1));
+            let (a0, b0) = operands_of_k::<A, M, K, N, LA, LB>(a, &b, k);
+            let (a1, b1) = operands_of_k::<A, M, K, N, LA, LB>(a, &b, k + 1);
+            let (a0, b0) = (a0.as_flattened(), b0.as_flattened());
+            let (a1, b1) = (a1.as_flattened(), b1.as_flattened());
+            for i in 0..LC {
+                let two = a0[i].wrapping_mul(b0[i]).wrapping_add(a1[i].wrapping_mul(b1[i]));
+                sums[i] = sums[i].wrapping_add(two.wrapping_sub(1).into());
             }
         }
-        for n in 0..N {
-            acc[m * N + n] = acc[m * N + n].add_narrow(sums[n]);
+        return sums;
+    }
+    for k in 0..K {
+        let (left, right) = operands_of_k::<A, M, K, N, LA, LB>(a, &b, k);
+        let (left, right) = (left.as_flattened(), right.as_flattened());
+        for i in 0..LC {
+            let product = if product_bits <= 15 {
+                i32::from(left[i].wrapping_mul(right[i]))
+            } else {
+                i32::from(left[i]) * i32::from(right[i])
+            };
+            sums[i] = sums[i].wrapping_add(product);
         }
     }
+    sums
 }
 
 #[inline(always)]
