@@ -1,4 +1,4 @@
-//! bfloat16 and the single-precision accumulator: conversion, compare, multiply-accumulate, floor.
+//! bfloat16 and the single-precision accumulator: conversion, compare, multiply-accumulate.
 //!
 //! The multiplier is not IEEE. In one lane every product, and the accumulator when there is one,
 //! is rounded to nearest even to a multiple of 2^(emax-23), where emax is the greatest exponent in
@@ -9,7 +9,6 @@
 //! Proven by the vectors:
 //! - conversions in ten roundings, denormals, NaN and infinity included;
 //! - min, max and less-than on finite values;
-//! - floor at shift 0 of values below 1 in magnitude;
 //! - the eight-product `vmul.f` without accumulator: 608 finite lanes;
 //! - the same with a NaN input, 640 lanes: exponent field 255 goes through as an ordinary number of
 //!   2^128 and up, a sum that overflows has mantissa 0, and a NaN anywhere then sets exponent 255
@@ -20,10 +19,10 @@
 //! Not proven: the accumulator together with products (reported from silicon by a second source,
 //! with deviations), lanes with an infinity (IEEE here), whether denormal bf16 operands count
 //! like denormal accumulators (they do here), whether a zero takes part in emax (not here), the
-//! sign of a flushed result (kept here), and floor outside the i32 range (clamped here).
+//! sign of a flushed result (kept here).
 
+use super::Rounding;
 use super::srs::round_shift;
-use super::{Rounding, Saturation, srs::saturate};
 
 const EXPONENT: u32 = 0x7f80_0000;
 const SIGN: u32 = 0x8000_0000;
@@ -89,22 +88,6 @@ pub fn max(a: u16, b: u16) -> u16 {
 #[inline(always)]
 pub fn min(a: u16, b: u16) -> u16 {
     if ge(a, b) { b } else { a }
-}
-
-/// The greatest integer at most `x * 2^shift`, as i32; clamped outside its range, 0 for a NaN.
-#[inline(always)]
-pub fn floor_i32(x: u16, shift: i32) -> i32 {
-    let exponent = i32::from(x >> 7 & 0xff);
-    if is_nan(x) {
-        return 0;
-    }
-    let fraction = i64::from(x & 0x7f);
-    let mantissa = if exponent == 0 { fraction } else { fraction | 0x80 };
-    let signed = if x & 0x8000 == 0 { mantissa } else { -mantissa };
-    // x = signed * 2^(exponent - 134); a denormal's exponent is that of the least normal.
-    let scale = exponent.max(1).saturating_sub(134).saturating_add(shift);
-    let wide = if scale >= 0 { signed << scale.min(40) } else { signed >> scale.unsigned_abs().min(63) };
-    saturate(wide, 32, true, Saturation::On) as i32
 }
 
 /// A term of a lane: `value * 2^(exponent - 23)`, `value` below 2^25 in magnitude.

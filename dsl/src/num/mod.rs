@@ -3,7 +3,6 @@
 //! module says what they prove and what they leave open.
 
 pub mod bf16;
-pub mod lanes;
 pub mod lut;
 pub mod mmul;
 mod modes;

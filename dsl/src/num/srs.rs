@@ -91,24 +91,11 @@ pub fn srs(
 /// One lane of ups: `value * 2^shift` wrapped to an accumulator lane of `acc_bits` (32 or 64).
 /// Only the low 6 bits of the shift count, as for [`srs`].
 ///
-/// The intrinsics guide gives ups a saturation operand: under saturation an overflowing lane may
-/// clamp rather than wrap. No vector overflows, so the choice is not proven; see
-/// [`ups_saturating`].
+/// The intrinsics guide gives ups a saturation operand, so an overflowing lane may clamp when
+/// saturation is on. No vector overflows: kernels must not rely on either.
 #[inline(always)]
 pub fn ups(value: i64, shift: i32, acc_bits: u32) -> i64 {
     saturate(value << (shift as u32 & SHIFT_MASK), acc_bits, true, Saturation::Off)
-}
-
-/// One lane of ups in a saturation mode: as [`ups`], but a lane that does not fit is clamped
-/// unless saturation is off (AIE-ML intrinsics guide: ups with a `crsat_t`; not proven by vectors).
-#[inline(always)]
-pub fn ups_saturating(value: i64, shift: i32, acc_bits: u32, saturation: Saturation) -> i64 {
-    if saturation == Saturation::Off {
-        return ups(value, shift, acc_bits);
-    }
-    let (low, high) = limits(acc_bits, true, saturation);
-    let exact = i128::from(value) << (shift as u32 & SHIFT_MASK);
-    exact.clamp(i128::from(low), i128::from(high)) as i64
 }
 
 /// srs of `N` accumulator lanes of 32 bits to an integer of `bits` (8 or 16, held in i32 lanes):
