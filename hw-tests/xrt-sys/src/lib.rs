@@ -63,8 +63,10 @@ pub struct NotFound {
 
 impl fmt::Display for NotFound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let folders: Vec<String> = self.folders.iter().map(|p| p.display().to_string()).collect();
-        write!(f, "XRT is not installed: no {} in {}", self.libraries.join(" and no "), folders.join(", "))
+        let libraries = self.libraries.join(" and no ");
+        let folders = self.folders.len();
+        write!(f, "XRT is not installed: no {libraries} in the {folders} folders of LD_LIBRARY_PATH, ")?;
+        write!(f, "XILINX_XRT and {}", SYSTEM_FOLDERS.join(", "))
     }
 }
 
@@ -73,7 +75,7 @@ impl std::error::Error for NotFound {}
 /// Looks for XRT in `LD_LIBRARY_PATH`, `XILINX_XRT` and where packages install it.
 ///
 /// # Errors
-/// [`NotFound`] names each library that is missing and every folder that was searched.
+/// [`NotFound`] has each library that is missing and every folder that was searched.
 pub fn find() -> Result<Xrt, NotFound> {
     find_in(folders(std::env::var_os("LD_LIBRARY_PATH"), std::env::var_os("XILINX_XRT")))
 }
@@ -128,7 +130,11 @@ mod tests {
         std::fs::write(folder.path().join(CORE_LIBRARY), "").unwrap();
         let Err(e) = find_in(folders.clone()) else { panic!("the plug-in is missing") };
         assert_eq!(e.libraries, [NPU_LIBRARY]);
-        assert!(e.to_string().starts_with("XRT is not installed: no libxrt_driver_xdna.so.2 in "), "{e}");
+        assert!(
+            e.to_string()
+                .starts_with("XRT is not installed: no libxrt_driver_xdna.so.2 in the 2 folders of "),
+            "{e}"
+        );
 
         std::fs::write(folder.path().join(NPU_LIBRARY), "").unwrap();
         let xrt = find_in(folders).unwrap();

@@ -1,1 +1,3 @@
+//! `kiln`: simulates and emits kernels and designs for the AMD Phoenix NPU.
+
 fn main() {}
