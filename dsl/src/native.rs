@@ -290,4 +290,6 @@ pub(crate) fn write_file(path: &Path, text: &str) -> Result<(), NativeError> {
 }
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod tests;

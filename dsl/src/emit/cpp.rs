@@ -15,6 +15,7 @@
 
 mod names;
 mod pointer;
+pub(crate) mod template;
 
 use crate::Verified;
 use crate::kernel::ops::{Effect, Form, Opcode, form, spec};
@@ -23,7 +24,8 @@ use crate::kernel::{
 };
 use crate::num::lut;
 use crate::num::{Rounding, Saturation};
-use names::{Names, element, type_name};
+use names::{Names, element};
+pub(crate) use names::type_name;
 pub(crate) use pointer::c_element;
 use std::fmt::Write;
 
@@ -228,28 +230,14 @@ impl Emitter<'_> {
     }
 
     fn expand(&self, id: OpId, op: &OpData, form: &Form) -> Result<String, CppError> {
-        let mut text = String::new();
-        let mut rest = form.cpp.chars();
-        while let Some(c) = rest.next() {
-            if c != '$' {
-                text.push(c);
-                continue;
-            }
-            let placeholder = rest.next().unwrap_or('$');
-            match self.placeholder(placeholder, id, op, form)? {
-                Some(part) => text.push_str(&part),
-                None => {
-                    return Err(CppError::Placeholder {
-                        kernel: self.kernel.name.clone(),
-                        op: id,
-                        template: form.cpp,
-                        placeholder,
-                        loc: op.loc.clone(),
-                    });
-                }
-            }
-        }
-        Ok(text)
+        let missing = |placeholder| CppError::Placeholder {
+            kernel: self.kernel.name.clone(),
+            op: id,
+            template: form.cpp,
+            placeholder,
+            loc: op.loc.clone(),
+        };
+        template::expand(form.cpp, |c| self.placeholder(c, id, op, form), missing)
     }
 
     fn placeholder(&self, c: char, id: OpId, op: &OpData, form: &Form) -> Result<Option<String>, CppError> {
@@ -269,18 +257,9 @@ impl Emitter<'_> {
                 .as_ref()
                 .zip(self.accessed(op))
                 .map(|(address, elem)| pointer::expression(self.kernel, &self.names, address, elem)),
-            'T' => result.map(type_name),
-            'E' => match result {
-                Some(Type::Vector { .. } | Type::Accum { .. }) => {
-                    result.and_then(element).map(str::to_string)
-                }
-                _ => self.accessed(op).map(|e| pointer::element(e).to_string()),
-            },
-            'N' => result.map(|t| t.lanes().to_string()),
-            'I' => op.operands.first().and_then(|&v| element(self.kernel.ty(v))).map(str::to_string),
-            'M' => form.shape.map(|s| s[0].to_string()),
-            'K' => form.shape.map(|s| s[1].to_string()),
-            'L' => form.shape.map(|s| s[2].to_string()),
+            'E' if form.result.and_then(element).is_none() => {
+                self.accessed(op).map(|e| pointer::element(e).to_string())
+            }
             'q' => match op.imm {
                 Imm::Lookup { second, .. } => Some(self.names.param(self.kernel.param(second)).to_string()),
                 _ => None,
@@ -295,7 +274,7 @@ impl Emitter<'_> {
                 self.check_bias(id, op)?;
                 lookup(|_, bias| bias.to_string())
             }
-            _ => None,
+            _ => template::of_form(form, c),
         })
     }
 

@@ -2,4 +2,6 @@
 
 mod cpp;
 pub(crate) use cpp::c_element;
+#[cfg(test)]
+pub(crate) use cpp::{template, type_name};
 pub use cpp::{CppError, emit_cpp};

@@ -250,7 +250,7 @@ fn reads_within(kernel: &Kernel, op: OpId, value: ValueId) -> bool {
 }
 
 /// aie_api's type of a value.
-pub(super) fn type_name(ty: Type) -> String {
+pub(crate) fn type_name(ty: Type) -> String {
     match (ty, element(ty)) {
         (Type::Mask { lanes }, _) => format!("aie::mask<{lanes}>"),
         (Type::Vector { lanes, .. }, Some(elem)) => format!("aie::vector<{elem}, {lanes}>"),
