@@ -3,7 +3,9 @@
 // Rule (shared/data/silicon/README.md, isa_timing.md section 5): every product, and the
 // accumulator, is rounded to nearest even to a multiple of 2^(emax - 23), emax being the greatest
 // exponent of the lane (of a product: the sum of its operands' exponents); the exact sum of those
-// is rounded once to nearest even. Not IEEE. Denormals are kept; a zero does not raise emax.
+// is rounded once to nearest even. Not IEEE. Denormal terms count with their value, a denormal
+// result becomes zero of its sign (all unshifted lanes of two denormals in
+// shared/data/silicon/vacc_float_random_config.jsonl give 0); a zero does not raise emax.
 #pragma once
 
 #include <cmath>
@@ -79,6 +81,7 @@ inline float sum_terms(const float_term *terms, unsigned count) {
         sum = std::copysign(std::numeric_limits<float>::infinity(), static_cast<float>(exact > 0 ? 1 : -1));
     else
         sum = static_cast<float>(exact);
+    if (std::fabs(sum) < std::numeric_limits<float>::min()) sum = std::copysign(0.0f, sum);
     bool any_infinite = false;
     for (unsigned i = 0; i < count; ++i) any_infinite |= std::isinf(terms[i].ieee);
     if (any_nan || (any_infinite && std::isnan(ieee))) {

@@ -38,6 +38,11 @@ impl Affine {
         self
     }
 
+    /// Whether it is the constant 0.
+    pub(super) fn is_zero(&self) -> bool {
+        self.terms.is_empty() && self.constant == 0
+    }
+
     /// The same address in bytes of `param`.
     pub(super) fn address(self, param: ParamId, element_bytes: u32) -> Address {
         let scaled = self.scaled(i64::from(element_bytes));

@@ -2,7 +2,7 @@
 //! the same list as the op table's form.
 
 use crate::kernel::ops::{
-    acc_half_shapes, acc_shapes, alu_shapes, half_shapes, lookup_shapes, memory_shapes, mmul_shapes,
+    acc_half_shapes, acc_move_shapes, acc_shapes, alu_shapes, half_shapes, lookup_shapes, memory_shapes, mmul_shapes,
     mul_shapes, ups_srs_shapes,
 };
 use crate::kernel::types::{AccKind, Elem};
@@ -118,6 +118,14 @@ macro_rules! ups_srs_impl {
     };
 }
 ups_srs_shapes!(ups_srs_impl);
+
+macro_rules! acc_move_impl {
+    ($rust:ty, $elem:ident, $kind:ident, $lanes:literal) => {
+        impl FromVector<$rust, $lanes> for $kind {}
+        impl ToVector<$rust, $lanes> for $kind {}
+    };
+}
+acc_move_shapes!(acc_move_impl);
 impl FloatVector<bf16, 16> for AccFloat {}
 impl FloatVector<f32, 16> for AccFloat {}
 

@@ -7,7 +7,7 @@ use super::typed::{
 use super::{Buf, Builder, Draft, IntoScalar, Scalar};
 use crate::kernel::ir::{Address, Imm, Loc, ValueId};
 use crate::kernel::ops::{Opcode, shape_code};
-use crate::kernel::types::Type;
+use crate::kernel::types::{AccKind, Elem, Type};
 use smallvec::SmallVec;
 use std::marker::PhantomData;
 use std::ops::{Add, BitAnd, BitOr, Neg, Sub};
@@ -189,11 +189,11 @@ impl<'k, E: Element, const N: usize> Vector<'k, E, N> {
         Self::make(self.k, Draft::new(Opcode::Shuffle, &[self.id, other.id]).imm(i64::from(mode)))
     }
 
-    /// To an accumulator, shifted left by `shift`.
+    /// To an accumulator, shifted left by `shift`; 32 bits to 32 bits only by 0.
     #[track_caller]
     pub fn ups<A: FromVector<E, N>>(self, shift: impl IntoScalar<'k>) -> Accum<'k, A, N> {
         let shift = shift.into_scalar(self.k);
-        Accum::make(self.k, Draft::new(Opcode::Ups, &[self.id, shift.id]))
+        Accum::make(self.k, shifting(self.k, Opcode::Ups, self.id, shift, E::ELEM, A::KIND))
     }
 
     /// To a float accumulator.
@@ -303,14 +303,15 @@ impl<'k, A: AccElement, const N: usize> Accum<'k, A, N> {
         Accum::from_id(k, k.value(draft, Self::TYPE, Loc::caller()))
     }
 
-    /// To a vector: shifted right by `shift`, rounded and saturated by the core's modes.
+    /// To a vector: shifted right by `shift`, rounded and saturated by the core's modes; 32 bits to
+    /// 32 bits only by 0, and then unchanged in every mode.
     #[track_caller]
     pub fn srs<E: Element>(self, shift: impl IntoScalar<'k>) -> Vector<'k, E, N>
     where
         A: ToVector<E, N>,
     {
         let shift = shift.into_scalar(self.k);
-        Vector::make(self.k, Draft::new(Opcode::Srs, &[self.id, shift.id]))
+        Vector::make(self.k, shifting(self.k, Opcode::Srs, self.id, shift, E::ELEM, A::KIND))
     }
 
     /// A float accumulator to a vector, rounded by the core's mode.
@@ -457,5 +458,16 @@ impl Builder {
         b: Vector<'k, R, LB>,
     ) -> Accum<'k, A, LC> {
         Accum::make(self, Draft::new(Opcode::MMac, &[acc.id, a.id, b.id]).imm(shape_code(shape.shape)))
+    }
+}
+
+/// ups or srs. Between 32-bit lanes AIE2 only moves: the form has no shift, and with one other than
+/// 0 there is none, which `verify` reports at the author's line.
+fn shifting(k: &Builder, opcode: Opcode, value: ValueId, shift: Scalar<'_>, elem: Elem, kind: AccKind) -> Draft {
+    let unshifted = k.state.borrow().affine(shift.id).is_zero();
+    if unshifted && elem == Elem::I32 && kind == AccKind::Acc32 {
+        Draft::new(opcode, &[value])
+    } else {
+        Draft::new(opcode, &[value, shift.id])
     }
 }

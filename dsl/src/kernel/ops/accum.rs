@@ -3,7 +3,7 @@
 use super::table::{MV, ST_MV, Table, VEC, m};
 use super::vector::{concat, half};
 use super::{EvalCx, LatencyClass, Machine, Opcode, Reg};
-use super::{acc_half_shapes, acc_shapes, mul_shapes, ups_srs_shapes};
+use super::{acc_half_shapes, acc_move_shapes, acc_shapes, mul_shapes, ups_srs_shapes};
 use crate::kernel::types::{AccKind, Elem, Type};
 use crate::num;
 use bytemuck::Pod;
@@ -101,6 +101,10 @@ fn zeros(_: &EvalCx, _: &[&Reg], out: &mut Reg) {
     *out = Reg::ZERO;
 }
 
+fn same_bits(_: &EvalCx, ins: &[&Reg], out: &mut Reg) {
+    *out = *ins[0];
+}
+
 fn product<L: VecLane, R: VecLane, A: AccLane>(l: L, r: R) -> A {
     A::wrap(l.to_i64().wrapping_mul(r.to_i64()))
 }
@@ -174,6 +178,16 @@ pub(super) fn fill(t: &mut Table) {
         }};
     }
     ups_srs_shapes!(ups_srs);
+
+    macro_rules! moves {
+        ($rust:ty, $elem:ident, $kind:ident, $lanes:literal) => {{
+            let (v, a) = (Type::vector(Elem::$elem, $lanes), Type::accum(AccKind::$kind, $lanes));
+            let mov = || vec![m("vmov", MV, LatencyClass::VectorAlu, halves(a))];
+            t.pure(Opcode::Ups, &[v], a, same_bits, "aie::from_vector<$E>($0)", mov());
+            t.pure(Opcode::Srs, &[a], v, same_bits, "$0.to_vector<$E>()", mov());
+        }};
+    }
+    acc_move_shapes!(moves);
 
     macro_rules! muls {
         ($lt:ty, $le:ident, $rt:ty, $re:ident, $kind:ident, $lane:ty, $lanes:literal, $vmuls:literal) => {{

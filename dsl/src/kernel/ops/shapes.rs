@@ -105,14 +105,21 @@ macro_rules! ups_srs_shapes {
         $m!(u8, U8, Acc32, i32, 32);
         $m!(i16, I16, Acc32, i32, 16);
         $m!(i16, I16, Acc32, i32, 32);
-        $m!(i32, I32, Acc32, i32, 8);
-        $m!(i32, I32, Acc32, i32, 16);
-        $m!(i32, I32, Acc32, i32, 32);
         $m!(i16, I16, Acc64, i64, 8);
         $m!(i16, I16, Acc64, i64, 16);
         $m!(i32, I32, Acc64, i64, 4);
         $m!(i32, I32, Acc64, i64, 8);
         $m!(i32, I32, Acc64, i64, 16);
+    };
+}
+
+/// 32-bit integer vectors and accumulators: a register move without shift, rounding or saturation
+/// (aie_api `detail/aie2/accum.hpp`). `Rust type, Elem, AccKind, lanes`.
+macro_rules! acc_move_shapes {
+    ($m:ident) => {
+        $m!(i32, I32, Acc32, 8);
+        $m!(i32, I32, Acc32, 16);
+        $m!(i32, I32, Acc32, 32);
     };
 }
 
@@ -158,6 +165,6 @@ macro_rules! lookup_shapes {
 }
 
 pub(crate) use {
-    acc_half_shapes, acc_shapes, alu_shapes, half_shapes, lookup_shapes, memory_shapes, mmul_shapes,
+    acc_half_shapes, acc_move_shapes, acc_shapes, alu_shapes, half_shapes, lookup_shapes, memory_shapes, mmul_shapes,
     mul_shapes, ups_srs_shapes,
 };
