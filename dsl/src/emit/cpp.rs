@@ -24,8 +24,8 @@ use crate::kernel::{
 };
 use crate::num::lut;
 use crate::num::{Rounding, Saturation};
-use names::{Names, element};
 pub(crate) use names::type_name;
+use names::{Names, element};
 pub(crate) use pointer::c_element;
 use std::fmt::Write;
 

@@ -2,6 +2,6 @@
 
 mod cpp;
 pub(crate) use cpp::c_element;
+pub use cpp::{CppError, emit_cpp};
 #[cfg(test)]
 pub(crate) use cpp::{template, type_name};
-pub use cpp::{CppError, emit_cpp};

@@ -8,9 +8,9 @@ use crate::emit::{template, type_name};
 use crate::kernel::Type;
 use crate::kernel::ops::{EvalCx, Form, Opcode, Reg, spec};
 use crate::kernel::{AccKind, Elem};
-use crate::num::{Rounding, Saturation, shuffle};
+use crate::num::{Rounding, Saturation};
 use rand::rngs::StdRng;
-use rand::{Rng, RngExt, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use std::fmt::Write;
 use std::process::Output;
 
@@ -199,5 +199,11 @@ fn every_form_means_the_same_in_cpp() {
             });
         }
     }
-    assert!(wrong.is_empty(), "{} of {} forms differ:\n{}", wrong.len(), forms.len(), wrong.into_values().collect::<Vec<_>>().join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {} forms differ:\n{}",
+        wrong.len(),
+        forms.len(),
+        wrong.into_values().collect::<Vec<_>>().join("\n")
+    );
 }

@@ -2,8 +2,8 @@
 //! the same list as the op table's form.
 
 use crate::kernel::ops::{
-    acc_half_shapes, acc_move_shapes, acc_shapes, alu_shapes, half_shapes, lookup_shapes, memory_shapes, mmul_shapes,
-    mul_shapes, ups_srs_shapes,
+    acc_half_shapes, acc_move_shapes, acc_shapes, alu_shapes, half_shapes, lookup_shapes, memory_shapes,
+    mmul_shapes, mul_shapes, ups_srs_shapes,
 };
 use crate::kernel::types::{AccKind, Elem};
 use half::bf16;

@@ -463,7 +463,14 @@ impl Builder {
 
 /// ups or srs. Between 32-bit lanes AIE2 only moves: the form has no shift, and with one other than
 /// 0 there is none, which `verify` reports at the author's line.
-fn shifting(k: &Builder, opcode: Opcode, value: ValueId, shift: Scalar<'_>, elem: Elem, kind: AccKind) -> Draft {
+fn shifting(
+    k: &Builder,
+    opcode: Opcode,
+    value: ValueId,
+    shift: Scalar<'_>,
+    elem: Elem,
+    kind: AccKind,
+) -> Draft {
     let unshifted = k.state.borrow().affine(shift.id).is_zero();
     if unshifted && elem == Elem::I32 && kind == AccKind::Acc32 {
         Draft::new(opcode, &[value])

@@ -165,6 +165,6 @@ macro_rules! lookup_shapes {
 }
 
 pub(crate) use {
-    acc_half_shapes, acc_move_shapes, acc_shapes, alu_shapes, half_shapes, lookup_shapes, memory_shapes, mmul_shapes,
-    mul_shapes, ups_srs_shapes,
+    acc_half_shapes, acc_move_shapes, acc_shapes, alu_shapes, half_shapes, lookup_shapes, memory_shapes,
+    mmul_shapes, mul_shapes, ups_srs_shapes,
 };
