@@ -3,6 +3,7 @@
 //!
 //! Written independently of the simulator's numerics, so that comparing the two means something.
 
+use kiln_dsl::kernel::build::{Buf, Builder, Scalar};
 use std::sync::LazyLock;
 
 /// `value / 2^shift`, rounded to nearest, ties to even. `shift` is at most 62.
@@ -81,6 +82,68 @@ pub fn rsqrt(s: i32) -> Scale {
     let error = (1 << 30) - square * f;
     let refined = guess + ((guess * (error >> 8) + (1 << 22)) >> 23);
     Scale { mantissa: refined.min(i16::MAX.into()) as i16, shift: 30 - up / 2 }
+}
+
+/// A [`Scale`] inside a kernel.
+#[derive(Clone, Copy)]
+pub(crate) struct StagedScale<'k> {
+    /// Mantissa, as a scalar.
+    pub(crate) mantissa: Scalar<'k>,
+    /// Right shift.
+    pub(crate) shift: Scalar<'k>,
+}
+
+/// [`reciprocal_q15`] inside a kernel: the table is read by scalar loads.
+#[derive(Clone, Copy)]
+pub(crate) struct ReciprocalTable<'k> {
+    table: Buf<'k, i16>,
+}
+
+/// The bytes of a table of values that fit i16.
+fn table_bytes(values: &[i32]) -> Vec<u8> {
+    let narrow = |&v: &i32| i16::try_from(v).expect("first guesses are below 2^15").to_le_bytes();
+    values.iter().flat_map(narrow).collect()
+}
+
+impl<'k> ReciprocalTable<'k> {
+    /// Declares the table.
+    pub(crate) fn declare(k: &'k Builder) -> ReciprocalTable<'k> {
+        ReciprocalTable { table: k.table("reciprocal", table_bytes(&RECIPROCAL_TABLE)) }
+    }
+
+    /// `2^15 / l` for `l` in `1..2^30`.
+    pub(crate) fn of(&self, l: Scalar<'k>) -> StagedScale<'k> {
+        let up = l.leading_zeros() - 1;
+        let f = l.shift_left(up).shift_right(15);
+        let guess = self.table.get(f.shift_right(7) - 256);
+        let error = -(f * guess) + (1 << 30);
+        let refined = guess + (guess * error.shift_right(6) + (1 << 23)).shift_right(24);
+        StagedScale { mantissa: refined.min(i32::from(i16::MAX)), shift: -up + 30 }
+    }
+}
+
+/// [`rsqrt`] inside a kernel: the table is read by scalar loads.
+#[derive(Clone, Copy)]
+pub(crate) struct RsqrtTable<'k> {
+    table: Buf<'k, i16>,
+}
+
+impl<'k> RsqrtTable<'k> {
+    /// Declares the table.
+    pub(crate) fn declare(k: &'k Builder) -> RsqrtTable<'k> {
+        RsqrtTable { table: k.table("rsqrt", table_bytes(&RSQRT_TABLE)) }
+    }
+
+    /// `1 / sqrt(s)` for `s` in `2^16..2^31`.
+    pub(crate) fn of(&self, s: Scalar<'k>) -> StagedScale<'k> {
+        let up = s.leading_zeros() & !1;
+        let f = s.shift_right(-up + 15);
+        let guess = self.table.get(f.shift_right(9) - 64);
+        let square = (guess * guess + (1 << 14)).shift_right(15);
+        let error = -(square * f) + (1 << 30);
+        let refined = guess + (guess * error.shift_right(8) + (1 << 22)).shift_right(23);
+        StagedScale { mantissa: refined.min(i32::from(i16::MAX)), shift: -up.shift_right(1) + 30 }
+    }
 }
 
 #[cfg(test)]

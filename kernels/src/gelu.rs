@@ -3,6 +3,9 @@
 //! Input and output are i16 with one power-of-two scale `2^-k`, `k` in 5..=13. Segments are centred on multiples of
 //! 1/32 and the index is the argument rounded to nearest, so the kernel stays in one rounding mode.
 
+use kiln_dsl::kernel::Kernel;
+use kiln_dsl::kernel::build::{Acc32, Accum, Builder, Vector};
+use kiln_dsl::num::{Rounding, Saturation};
 use std::sync::LazyLock;
 
 use ndarray::{Array, ArrayView, Dimension};
@@ -80,6 +83,40 @@ pub fn apply(tables: &GeluTables, x: i16, k: u32) -> i16 {
 pub fn reference<D: Dimension>(x: ArrayView<i16, D>, k: u32) -> Array<i16, D> {
     assert!(FRACTION_BITS.contains(&k), "k {k}: expected 5..=13");
     x.map(|&x| apply(&TABLES, x, k))
+}
+
+/// Lanes that one step takes.
+const LANES: u32 = 32;
+
+/// The kernel: [`reference`] of `len` elements, in and out i16 in units of `2^-k`, `k` a run-time
+/// integer in [`FRACTION_BITS`].
+///
+/// # Panics
+/// When `len` is not a multiple of 32.
+pub fn gelu_i16(len: u32) -> Kernel {
+    assert!(len.is_multiple_of(LANES) && len > 0, "gelu of {len} elements: expected a multiple of 32");
+    let values = |table: &[i16; 256]| table.iter().map(|&v| i32::from(v)).collect::<Vec<_>>();
+    Kernel::build(&format!("gelu_i16_{len}"), Rounding::ConvEven, Saturation::On, |k: &Builder| {
+        let x = k.input::<i16>("x", [len]);
+        let y = k.output::<i16>("y", [len]);
+        let fraction_bits = k.param_i32("k");
+        let base = k.lookup_tables::<i16>("base", &values(&TABLES.base), [2, 3]);
+        let slope = k.lookup_tables::<i16>("slope", &values(&TABLES.slope), [2, 3]);
+        let segment_shift = fraction_bits - 5;
+        let low = k.splat::<i16, 32>(k.constant(-128).shift_left(segment_shift));
+        let high = k.splat::<i16, 32>(k.constant(127).shift_left(segment_shift));
+        k.pipelined(1).for_step(0, len, LANES, |i| {
+            let x = x.load::<32>(i);
+            let acc: Accum<Acc32, 32> = x.ups(0);
+            let segment: Vector<i16, 32> = acc.srs(segment_shift);
+            let fraction: Vector<i16, 32> = (acc - segment.ups(segment_shift)).srs(0);
+            let value = segment.lookup(base, 0, 128).ups::<Acc32>(fraction_bits + 1);
+            let inside: Vector<i16, 32> = value.mac(segment.lookup(slope, 0, 128), fraction).srs(14);
+            let above = high.lt(x).select(x, inside);
+            y.store(i, x.lt(low).select(k.zeros(), above));
+        });
+    })
+    .with_doc(&format!("y = gelu(x), {len} elements of i16 in units of 2^-k."))
 }
 
 #[cfg(test)]

@@ -4,6 +4,10 @@
 //! 14 bits (block floating point); the unit vector `z = c / |c|` is i16 in Q15, and `sqrt(d)` lives in the gains.
 //! The epsilon (1e-5 in Whisper, against variances above 0.01) is left out: a row of equal values yields beta.
 
+use crate::fixed::RsqrtTable;
+use kiln_dsl::kernel::build::{Acc32, Accum, Builder, Loadable, Scalar, ToVector};
+use kiln_dsl::kernel::{Elem, Kernel};
+use kiln_dsl::num::{Rounding, Saturation};
 use ndarray::{Array2, ArrayView2, Axis};
 
 use crate::fixed::{rsqrt, saturate_i8, saturate_i16, srs};
@@ -120,6 +124,88 @@ pub fn reference_i16(x: ArrayView2<i16>, norm: &LayerNorm) -> Array2<i16> {
         out.iter_mut().zip(affine(x, norm)).for_each(|(out, v)| *out = saturate_i16(v));
     }
     out
+}
+
+/// Lanes that one step of a row takes.
+const LANES: u32 = 32;
+
+/// The kernel: [`reference_i8`] or [`reference_i16`] of `rows` rows of `d` columns. `x` is i16,
+/// `gain` i16 and `beta` i32 per column, `shift` a run-time integer, `out` is `elem`; row-major.
+///
+/// # Panics
+/// When `d` is not a multiple of 32 up to 1024, or `elem` is neither i8 nor i16.
+pub fn layernorm(rows: u32, d: u32, elem: Elem) -> Kernel {
+    assert!(
+        d.is_multiple_of(LANES) && rows * d > 0 && d <= 1024,
+        "layernorm of {d} columns: expected n x 32 <= 1024"
+    );
+    match elem {
+        Elem::I8 => rows_of::<i8>(rows, d),
+        Elem::I16 => rows_of::<i16>(rows, d),
+        other => panic!("layernorm to {other}: expected i8 or i16"),
+    }
+}
+
+fn rows_of<E: Loadable<32>>(rows: u32, d: u32) -> Kernel
+where
+    Acc32: ToVector<E, 32>,
+{
+    let steps = d / LANES;
+    let name = format!("layernorm_{}_{rows}x{d}", E::ELEM);
+    let square_bits = square_bits(d as usize);
+    Kernel::build(&name, Rounding::ConvEven, Saturation::On, |k: &Builder| {
+        let x = k.input::<i16>("x", [rows, d]);
+        let gain = k.input::<i16>("gain", [d]);
+        let beta = k.input::<i32>("beta", [d]);
+        let out = k.output::<E>("out", [rows, d]);
+        let out_shift = k.param_i32("shift");
+        let rsqrt = RsqrtTable::declare(k);
+        let columns = k.constant(d as i32);
+        k.for_n(rows, |row| {
+            let load = |column| x.load::<32>(row * d + column);
+            let least = k.splat::<i16, 32>(i32::from(i16::MIN));
+            let greatest = k.splat::<i16, 32>(i32::from(i16::MAX));
+            let start = (k.acc_zeros::<Acc32, 32>(), least, greatest);
+            let (sums, max, min) = k.pipelined(1).fold(steps, start, |j, (sums, max, min)| {
+                let x = load(j * LANES);
+                (sums + x.ups(0), max.max(x), min.min(x))
+            });
+            let sum = total(sums);
+            let peak = (max.reduce_max() * columns - sum).max(sum - min.reduce_min() * columns);
+            let bits = -peak.leading_zeros() + 32;
+            let up = (-bits + ROW_BITS as i32).max(0);
+            let down = (bits - ROW_BITS as i32).max(0);
+            let times = k.splat::<i16, 32>(columns.shift_left(up));
+            let minus = k.splat::<i32, 16>(sum.shift_left(up));
+            let minus: Accum<Acc32, 32> = minus.concat::<32>(minus).ups(0);
+            let centred = |column| load(column).times::<Acc32, i16>(times) - minus;
+            let to_square = down + (ROW_BITS - square_bits);
+            let squares = k.pipelined(1).fold(steps, k.acc_zeros::<Acc32, 32>(), |j, squares| {
+                let c = centred(j * LANES).srs::<i16>(to_square);
+                squares.mac(c, c)
+            });
+            // A constant row has no squares: any scale gives its zeros.
+            let scale = rsqrt.of(total(squares).max(1 << 16));
+            let mantissa = k.splat::<i16, 32>(scale.mantissa);
+            let shift = scale.shift - (square_bits + 1);
+            k.pipelined(1).for_step(0, steps, 1, |j| {
+                let c = centred(j * LANES).srs::<i16>(down);
+                let z = c.times::<Acc32, i16>(mantissa).srs::<i16>(shift);
+                let sum = beta.load::<32>(j * LANES).ups::<Acc32>(0).mac(z, gain.load::<32>(j * LANES));
+                out.store(row * d + j * LANES, sum.srs::<E>(out_shift));
+            });
+        });
+    })
+    .with_doc(&format!(
+        "out[{rows}, {d}] {} = layer norm of x[{rows}, {d}] i16, times gain plus beta.",
+        E::ELEM
+    ))
+}
+
+/// The sum of all lanes, wrapping.
+fn total<'k>(lanes: Accum<'k, Acc32, 32>) -> Scalar<'k> {
+    let lanes = lanes.srs::<i32>(0);
+    (lanes.low::<16>() + lanes.high::<16>()).reduce_add()
 }
 
 #[cfg(test)]

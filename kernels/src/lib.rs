@@ -8,6 +8,7 @@ pub mod fixed;
 pub mod gelu;
 pub mod layernorm;
 pub mod matmul;
+pub mod relu;
 pub mod requantise;
 pub mod residual_add;
 pub mod softmax;

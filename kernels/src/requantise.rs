@@ -3,6 +3,9 @@
 //! `h = sat16(srs(acc, acc_shift)); out = sat(srs(h * mult[n], out_shift))`: two shift-round-saturate steps and one
 //! i16 x i16 multiplication, because a core multiplies 16-bit lanes.
 
+use kiln_dsl::kernel::build::{Acc32, Accum, Buf, Builder, Halves, Loadable, Scalar, ToVector, Vector};
+use kiln_dsl::kernel::{Elem, Kernel};
+use kiln_dsl::num::{Rounding, Saturation};
 use ndarray::{Array2, ArrayView2};
 
 use crate::fixed::{saturate_i8, saturate_i16, srs};
@@ -71,6 +74,103 @@ pub fn reference_i8(acc: ArrayView2<i32>, q: &Requant) -> Array2<i8> {
 /// When `acc` has more columns than `q` multipliers.
 pub fn reference_i16(acc: ArrayView2<i32>, q: &Requant) -> Array2<i16> {
     Array2::from_shape_fn(acc.dim(), |(m, n)| saturate_i16(q.apply(acc[(m, n)], n)))
+}
+
+/// Columns of 8 as a 4x8 tile: each of its rows the same.
+fn four_rows<'k, E>(row: Vector<'k, E, 8>) -> Vector<'k, E, 32>
+where
+    E: Halves<16, 8> + Halves<32, 16>,
+{
+    let two: Vector<'k, E, 16> = row.concat(row);
+    two.concat(two)
+}
+
+/// The per-column parameters of a requantisation inside a kernel: `bias` (i32) and `mult` (i16) of
+/// every column, `acc_shift` and `out_shift` of the tensor.
+#[derive(Clone, Copy)]
+pub(crate) struct Columns<'k> {
+    bias: Buf<'k, i32>,
+    mult: Buf<'k, i16>,
+    acc_shift: Scalar<'k>,
+    out_shift: Scalar<'k>,
+}
+
+impl<'k> Columns<'k> {
+    /// Declares the four parameters, in this order, for `columns` columns.
+    pub(crate) fn declare(k: &'k Builder, columns: u32) -> Columns<'k> {
+        let (bias, mult) = (k.input("bias", [columns]), k.input("mult", [columns]));
+        Columns { bias, mult, acc_shift: k.param_i32("acc_shift"), out_shift: k.param_i32("out_shift") }
+    }
+
+    /// The parameters of tile column `j`.
+    pub(crate) fn of_tile(&self, j: Scalar<'k>) -> TileColumns<'k> {
+        TileColumns {
+            bias: four_rows(self.bias.load::<8>(j * 8)).ups(0),
+            mult: four_rows(self.mult.load::<8>(j * 8)),
+            acc_shift: self.acc_shift,
+        }
+    }
+
+    /// The second shift.
+    pub(crate) fn out_shift(&self) -> Scalar<'k> {
+        self.out_shift
+    }
+}
+
+/// The parameters of the eight columns of one tile column, once for each of its rows.
+#[derive(Clone, Copy)]
+pub(crate) struct TileColumns<'k> {
+    bias: Accum<'k, Acc32, 32>,
+    mult: Vector<'k, i16, 32>,
+    acc_shift: Scalar<'k>,
+}
+
+impl<'k> TileColumns<'k> {
+    /// `srs16(sum + bias, acc_shift) * mult` of a 4x8 tile; what is left is the shift by
+    /// [`Columns::out_shift`] to the output's type.
+    pub(crate) fn requantise(&self, sum: Accum<'k, Acc32, 32>) -> Accum<'k, Acc32, 32> {
+        (sum + self.bias).srs::<i16>(self.acc_shift).times(self.mult)
+    }
+}
+
+/// The kernel: `out[m, n] = sat(srs(srs16(acc + bias[n], acc_shift) * mult[n], out_shift))`, with
+/// `acc` (i32) and `out` (`elem`: i8 or i16) in 4x8 tiles of a row-major grid.
+///
+/// # Panics
+/// When `m` is not a multiple of 4 or `n` of 8, or `elem` is neither i8 nor i16.
+pub fn requantise(m: u32, n: u32, elem: Elem) -> Kernel {
+    assert!(m.is_multiple_of(4) && n.is_multiple_of(8) && m * n > 0, "requantise {m}x{n}: tiles are 4x8");
+    match elem {
+        Elem::I8 => tiles::<i8>(m, n),
+        Elem::I16 => tiles::<i16>(m, n),
+        other => panic!("requantise to {other}: expected i8 or i16"),
+    }
+}
+
+fn tiles<E: Loadable<32>>(m: u32, n: u32) -> Kernel
+where
+    Acc32: ToVector<E, 32>,
+{
+    let (mt, nt) = (m / 4, n / 8);
+    let name = format!("requantise_{}_{m}x{n}", E::ELEM);
+    let doc = format!(
+        "acc[{m}, {n}] i32 to out[{m}, {n}] {}, both in 4x8 tiles; bias and mult per column.",
+        E::ELEM
+    );
+    Kernel::build(&name, Rounding::ConvEven, Saturation::On, |k: &Builder| {
+        let acc = k.input_tiles::<i32, 32>("acc", [4, 8], [mt, nt]);
+        let columns = Columns::declare(k, n);
+        let out = k.output_tiles::<E, 32>("out", [4, 8], [mt, nt]);
+        // Columns outside, so that a column's parameters are loaded once.
+        k.for_n(nt, |j| {
+            let tile = columns.of_tile(j);
+            k.pipelined(1).for_step(0, mt, 1, |i| {
+                let sum = acc.load(i, j).ups(0);
+                out.store(i, j, tile.requantise(sum).srs::<E>(columns.out_shift()));
+            });
+        });
+    })
+    .with_doc(&doc)
 }
 
 #[cfg(test)]

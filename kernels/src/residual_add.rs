@@ -1,5 +1,8 @@
 //! Residual addition of two i16 tensors of different scales: `out = sat16(srs(x * mx + y * my, shift))`.
 
+use kiln_dsl::kernel::Kernel;
+use kiln_dsl::kernel::build::{Acc32, Builder};
+use kiln_dsl::num::{Rounding, Saturation};
 use ndarray::{Array, ArrayView, Dimension};
 
 use crate::fixed::{saturate_i16, srs};
@@ -47,6 +50,34 @@ pub fn reference<D: Dimension>(
 ) -> Array<i16, D> {
     assert_eq!(x.shape(), y.shape(), "shapes of the two terms");
     ndarray::Zip::from(x).and(y).map_collect(|&x, &y| add.apply(x, y))
+}
+
+/// Lanes that one step takes.
+const LANES: u32 = 32;
+
+/// The kernel: [`reference`] of `len` elements, all i16; the multipliers and the shift are run-time
+/// integers.
+///
+/// # Panics
+/// When `len` is not a multiple of 32.
+pub fn residual_add(len: u32) -> Kernel {
+    assert!(
+        len.is_multiple_of(LANES) && len > 0,
+        "residual_add of {len} elements: expected a multiple of 32"
+    );
+    Kernel::build(&format!("residual_add_{len}"), Rounding::ConvEven, Saturation::On, |k: &Builder| {
+        let x = k.input::<i16>("x", [len]);
+        let y = k.input::<i16>("y", [len]);
+        let out = k.output::<i16>("out", [len]);
+        let mult_x = k.splat::<i16, 32>(k.param_i32("mult_x"));
+        let mult_y = k.splat::<i16, 32>(k.param_i32("mult_y"));
+        let shift = k.param_i32("shift");
+        k.pipelined(1).for_step(0, len, LANES, |i| {
+            let sum = x.load::<32>(i).times::<Acc32, i16>(mult_x).mac(y.load::<32>(i), mult_y);
+            out.store(i, sum.srs::<i16>(shift));
+        });
+    })
+    .with_doc(&format!("out = sat16(srs(x * mult_x + y * mult_y, shift)), {len} elements of i16."))
 }
 
 #[cfg(test)]

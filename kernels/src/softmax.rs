@@ -4,6 +4,10 @@
 //! A row is read twice: once for its maximum, once for `e = TABLE[max - t]` and the sum; then scaled by the sum's
 //! reciprocal, a 15-bit mantissa and a shift.
 
+use crate::fixed::ReciprocalTable;
+use kiln_dsl::kernel::Kernel;
+use kiln_dsl::kernel::build::{Acc32, Builder};
+use kiln_dsl::num::{Rounding, Saturation};
 use std::sync::LazyLock;
 
 use ndarray::{Array2, ArrayView2, Axis};
@@ -43,6 +47,57 @@ pub fn reference(t: ArrayView2<i16>, valid: usize) -> Array2<i16> {
         }
     }
     p
+}
+
+/// Lanes that one step of a row takes.
+const LANES: u32 = 32;
+
+/// The kernel: [`reference`] of `rows` rows of `columns` scores; `valid`, at run time, is the number
+/// of keys. `t` and `p` are i16, row-major.
+///
+/// # Panics
+/// When `columns` is not a multiple of 32.
+pub fn softmax(rows: u32, columns: u32) -> Kernel {
+    assert!(
+        columns.is_multiple_of(LANES) && rows * columns > 0,
+        "softmax of {columns} columns: expected n x 32"
+    );
+    let steps = columns / LANES;
+    let exponentials: Vec<i32> = EXP_TABLE.iter().map(|&e| i32::from(e)).collect();
+    Kernel::build(&format!("softmax_{rows}x{columns}"), Rounding::ConvEven, Saturation::On, |k: &Builder| {
+        let t = k.input::<i16>("t", [rows, columns]);
+        let p = k.output::<i16>("p", [rows, columns]);
+        let valid = k.param_i32("valid");
+        let exp = k.lookup_tables::<i16>("exp", &exponentials, [2, 3]);
+        let reciprocal = ReciprocalTable::declare(k);
+        let least = k.splat::<i16, 32>(i32::from(i16::MIN));
+        let end_of_table = k.splat::<i16, 32>(255);
+        k.for_n(rows, |row| {
+            let at = row * columns;
+            let max = k.pipelined(1).fold(steps, least, |j, max| {
+                let scores = t.load::<32>(at + j * LANES);
+                max.max(k.tail_mask::<32>(valid - j * LANES).select(scores, least))
+            });
+            let max = k.splat::<i16, 32>(max.reduce_max()).ups::<Acc32>(0);
+            let sums = k.pipelined(1).fold(steps, k.acc_zeros::<Acc32, 32>(), |j, sums| {
+                let below = max - t.load::<32>(at + j * LANES).ups(0);
+                let e = below.srs::<i16>(0).min(end_of_table).lookup(exp, 0, 0);
+                let e = k.tail_mask::<32>(valid - j * LANES).select(e, k.zeros());
+                p.store(at + j * LANES, e);
+                sums + e.ups(0)
+            });
+            let sums = sums.srs::<i32>(0);
+            let scale = reciprocal.of((sums.low::<16>() + sums.high::<16>()).reduce_add());
+            let mantissa = k.splat::<i16, 32>(scale.mantissa);
+            k.pipelined(1).for_step(0, steps, 1, |j| {
+                let e = p.load::<32>(at + j * LANES);
+                p.store(at + j * LANES, e.times::<Acc32, i16>(mantissa).srs::<i16>(scale.shift));
+            });
+        });
+    })
+    .with_doc(&format!(
+        "p[{rows}, {columns}] in Q15 of scores t[{rows}, {columns}] in 1/16 octave, over the first `valid` columns."
+    ))
 }
 
 #[cfg(test)]

@@ -1,10 +1,43 @@
 //! Transposition of a matrix of bytes or words.
 
+use kiln_dsl::kernel::Kernel;
+use kiln_dsl::kernel::build::Builder;
+use kiln_dsl::num::shuffle::T8_8X8;
+use kiln_dsl::num::{Rounding, Saturation};
 use ndarray::{Array2, ArrayView2};
 
 /// `out[N, M]` in standard layout of `x[M, N]`.
 pub fn reference<T: Copy>(x: ArrayView2<T>) -> Array2<T> {
     Array2::from_shape_fn((x.ncols(), x.nrows()), |(n, m)| x[(m, n)])
+}
+
+/// The kernel: `out` is the transpose of `x[rows, cols]` (i8), both in 8x8 tiles of a row-major
+/// grid: tile `(r, c)` goes, transposed by one vshuffle, to tile `(c, r)`.
+///
+/// # Panics
+/// When `rows` or `cols` is not a multiple of 8.
+pub fn transpose_i8(rows: u32, cols: u32) -> Kernel {
+    assert!(
+        rows.is_multiple_of(8) && cols.is_multiple_of(8) && rows * cols > 0,
+        "transpose {rows}x{cols}: tiles are 8x8"
+    );
+    let (rt, ct) = (rows / 8, cols / 8);
+    Kernel::build(
+        &format!("transpose_i8_{rows}x{cols}"),
+        Rounding::ConvEven,
+        Saturation::On,
+        |k: &Builder| {
+            let x = k.input_tiles::<i8, 64>("x", [8, 8], [rt, ct]);
+            let out = k.output_tiles::<i8, 64>("out", [8, 8], [ct, rt]);
+            k.for_n(rt, |r| {
+                k.pipelined(1).for_step(0, ct, 1, |c| {
+                    let tile = x.load(r, c);
+                    out.store(c, r, tile.shuffle(tile, T8_8X8));
+                });
+            });
+        },
+    )
+    .with_doc(&format!("out[{cols}, {rows}] = transpose of x[{rows}, {cols}], i8 in 8x8 tiles."))
 }
 
 #[cfg(test)]

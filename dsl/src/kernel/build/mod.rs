@@ -30,10 +30,11 @@ mod tests;
 mod typed;
 mod vector;
 
+pub use address::Index;
 pub use carried::{Block2, Carried};
 pub use memory::{Buf, Shape, TileBuf};
 pub use scalar::{IntoScalar, Scalar};
-pub use typed::{Acc32, Acc64, AccElement, AccFloat, Element, Mmul, mmul};
+pub use typed::*;
 pub use vector::{Accum, Mask, Vector};
 
 use super::ir::{

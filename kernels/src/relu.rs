@@ -1,0 +1,28 @@
+//! ReLU of bytes: the smallest kernel, and the one of the `relu2` design.
+
+use kiln_dsl::kernel::{Kernel, build::Builder};
+use kiln_dsl::num::{Rounding, Saturation};
+
+/// Bytes that one iteration takes: a 512-bit vector.
+const STEP: u32 = 64;
+
+/// `y[i] = max(x[i], 0)` for the first `n` of `capacity` bytes; `n` is a run-time multiple of 64.
+///
+/// # Panics
+/// When `capacity` is not a multiple of 64.
+pub fn relu_i8(capacity: u32) -> Kernel {
+    assert!(capacity.is_multiple_of(STEP), "capacity {capacity} B: expected a multiple of {STEP} B");
+    Kernel::build("relu_i8", Rounding::ConvEven, Saturation::On, |k: &Builder| {
+        let x = k.input::<i8>("x", [capacity]);
+        let y = k.output::<i8>("y", [capacity]);
+        let n = k.param_i32("n");
+        let zero = k.zeros::<i8, 64>();
+        k.pipelined(1).for_step(0, n, STEP, |i| y.store(i, x.load::<64>(i).max(zero)));
+    })
+    .with_doc("y[i] = max(x[i], 0) for i below n, a multiple of 64; i8, row-major.")
+}
+
+/// The same in plain Rust.
+pub fn reference(x: &[i8]) -> Vec<i8> {
+    x.iter().map(|&v| v.max(0)).collect()
+}
