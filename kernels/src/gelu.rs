@@ -3,6 +3,7 @@
 //! Input and output are i16 with one power-of-two scale `2^-k`, `k` in 5..=13. Segments are centred on multiples of
 //! 1/32 and the index is the argument rounded to nearest, so the kernel stays in one rounding mode.
 
+use crate::case::{Arg, Case, Entry, bytes_of};
 use kiln_dsl::kernel::Kernel;
 use kiln_dsl::kernel::build::{Acc32, Accum, Builder, Vector};
 use kiln_dsl::num::{Rounding, Saturation};
@@ -117,6 +118,20 @@ pub fn gelu_i16(len: u32) -> Kernel {
         });
     })
     .with_doc(&format!("y = gelu(x), {len} elements of i16 in units of 2^-k."))
+}
+
+/// The kernel with its test cases.
+pub fn entry(len: u32) -> Entry {
+    Entry::new(gelu_i16(len), move |source| {
+        let k = source.number((*FRACTION_BITS.start()).into(), (*FRACTION_BITS.end()).into());
+        let range = [32767, 5 << k, 40][source.number(0, 2) as usize].min(32767);
+        let x: Vec<i16> =
+            source.values(len as usize, -range - 1, range).into_iter().map(|v| v as i16).collect();
+        let y = reference(ArrayView::from(&x), k as u32);
+        let mut args = vec![Arg::Bytes(bytes_of(&x)), Arg::Bytes(vec![0; x.len() * 2]), Arg::I32(k as i32)];
+        args.extend([Arg::Local, Arg::Local, Arg::Local, Arg::Local]);
+        Case { args, expected: vec![(1, bytes_of(&y.to_vec()))] }
+    })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! 14 bits (block floating point); the unit vector `z = c / |c|` is i16 in Q15, and `sqrt(d)` lives in the gains.
 //! The epsilon (1e-5 in Whisper, against variances above 0.01) is left out: a row of equal values yields beta.
 
+use crate::case::{Arg, Case, Entry, bytes_of};
 use crate::fixed::RsqrtTable;
 use kiln_dsl::kernel::build::{Acc32, Accum, Builder, Loadable, Scalar, ToVector};
 use kiln_dsl::kernel::{Elem, Kernel};
@@ -184,9 +185,9 @@ where
                 let c = centred(j * LANES).srs::<i16>(to_square);
                 squares.mac(c, c)
             });
-            // A constant row has no squares: any scale gives its zeros.
+            // A constant row has no scale (its shifts leave 16 bits, too): its z is 0.
             let scale = rsqrt.of(total(squares).max(1 << 16));
-            let mantissa = k.splat::<i16, 32>(scale.mantissa);
+            let mantissa = k.splat::<i16, 32>(peak.select(scale.mantissa, 0));
             let shift = scale.shift - (square_bits + 1);
             k.pipelined(1).for_step(0, steps, 1, |j| {
                 let c = centred(j * LANES).srs::<i16>(down);
@@ -206,6 +207,32 @@ where
 fn total<'k>(lanes: Accum<'k, Acc32, 32>) -> Scalar<'k> {
     let lanes = lanes.srs::<i32>(0);
     (lanes.low::<16>() + lanes.high::<16>()).reduce_add()
+}
+
+/// The kernel with its test cases.
+pub fn entry(rows: u32, d: u32, elem: Elem) -> Entry {
+    Entry::new(layernorm(rows, d, elem), move |source| {
+        let amplitude = [1, 30, 5000, 32767][source.number(0, 3) as usize];
+        let x = source.matrix::<i16>([rows as usize, d as usize], [-amplitude, amplitude]);
+        let gain: Vec<i16> = source.values(d as usize, -32767, 32767).into_iter().map(|v| v as i16).collect();
+        let beta: Vec<i32> =
+            source.values(d as usize, -(1 << 30), 1 << 30).into_iter().map(|v| v as i32).collect();
+        let shift = source.number(0, 30);
+        let norm = LayerNorm { gain, beta, shift: shift as u32 };
+        let out = match elem {
+            Elem::I8 => bytes_of(&reference_i8(x.view(), &norm).into_raw_vec_and_offset().0),
+            _ => bytes_of(&reference_i16(x.view(), &norm).into_raw_vec_and_offset().0),
+        };
+        let args = vec![
+            Arg::Bytes(bytes_of(&x.into_raw_vec_and_offset().0)),
+            Arg::Bytes(bytes_of(&norm.gain)),
+            Arg::Bytes(bytes_of(&norm.beta)),
+            Arg::Bytes(vec![0; out.len()]),
+            Arg::I32(shift as i32),
+            Arg::Local,
+        ];
+        Case { args, expected: vec![(3, out)] }
+    })
 }
 
 #[cfg(test)]

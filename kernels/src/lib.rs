@@ -3,6 +3,8 @@
 //! Each kernel has a file with its `reference`: the pure integer function that the simulator, the emitted C++ and the
 //! hardware must equal bit for bit.
 
+pub mod case;
+pub mod catalogue;
 pub mod conv1d;
 pub mod fixed;
 pub mod gelu;
@@ -12,5 +14,7 @@ pub mod relu;
 pub mod requantise;
 pub mod residual_add;
 pub mod softmax;
+pub mod tiles;
 pub mod transpose;
 pub mod whisper;
+pub mod zero;

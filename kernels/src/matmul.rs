@@ -1,12 +1,15 @@
 //! Matrix multiplication of integers: `acc[M, N] = bias[N] + a[M, K] x b[K, N]`, row-major, any M, K, N.
 
+use crate::case::{Arg, Case, Entry, Source, bytes_of};
 use crate::requantise::Columns;
+use crate::requantise::{column_case, requantised_tiles};
+use crate::tiles::to_tiles;
 use kiln_dsl::kernel::build::{
     Acc32, Acc64, Accum, Block2 as _, Builder, Element, Loadable, Mmul, Scalar, TileBuf, Vector, mmul,
 };
 use kiln_dsl::kernel::{Elem, Kernel};
 use kiln_dsl::num::{Rounding, Saturation};
-use ndarray::{Array2, ArrayView1, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 
 use crate::fixed::saturate_i32;
 
@@ -273,6 +276,49 @@ fn words(shape: MatmulShape) -> Kernel {
             });
         });
     })
+}
+
+/// The kernel with its test cases.
+pub fn entry(shape: MatmulShape) -> Entry {
+    Entry::new(matmul(shape), move |source| match shape.left {
+        Left::I8 => case::<i8>(source, shape, [-128, 127]),
+        Left::U8 => case::<u8>(source, shape, [0, 255]),
+        Left::I16 => case::<i16>(source, shape, [-32768, 32767]),
+    })
+}
+
+fn case<L>(source: &mut Source, shape: MatmulShape, range: [i64; 2]) -> Case
+where
+    L: bytemuck::Pod + Default + TryFrom<i64> + Into<i64>,
+{
+    let [m, k, n] = [shape.m as usize, shape.k as usize, shape.n as usize];
+    let a = source.matrix::<L>([m, k], range);
+    let b = source.matrix::<i8>([k, n], [-128, 127]);
+    let mut args = vec![
+        Arg::Bytes(bytes_of(&to_tiles(a.view(), [4, 8]))),
+        Arg::Bytes(bytes_of(&to_tiles(b.view(), [8, 8]))),
+    ];
+    let zeros = Array1::zeros(n);
+    let product = reference(a.view(), b.view(), zeros.view());
+    match shape.product {
+        Product::Accumulate => {
+            let before = source.matrix::<i32>([m, n], [-(1 << 20), 1 << 20]);
+            let after = ndarray::Zip::from(&before).and(&product).map_collect(|x, y| x.saturating_add(*y));
+            args.push(Arg::Bytes(bytes_of(&to_tiles(before.view(), [4, 8]))));
+            Case { args, expected: vec![(2, bytes_of(&to_tiles(after.view(), [4, 8])))] }
+        }
+        Product::I8 | Product::I16 => {
+            let (bias, q, params) = column_case(source, n);
+            let elem = if shape.product == Product::I8 { Elem::I8 } else { Elem::I16 };
+            // The saturated sum and the bias meet in a 32-bit accumulator lane, which wraps.
+            let sums =
+                ndarray::Zip::from(&product).and_broadcast(&bias).map_collect(|x, b| x.wrapping_add(*b));
+            let out = requantised_tiles(sums.view(), &q, elem);
+            args.extend(params);
+            args.push(Arg::Bytes(vec![0; out.len()]));
+            Case { args, expected: vec![(6, out)] }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! ReLU of bytes: the smallest kernel, and the one of the `relu2` design.
 
+use crate::case::{Arg, Case, Entry, bytes_of};
 use kiln_dsl::kernel::{Kernel, build::Builder};
 use kiln_dsl::num::{Rounding, Saturation};
 
@@ -25,4 +26,18 @@ pub fn relu_i8(capacity: u32) -> Kernel {
 /// The same in plain Rust.
 pub fn reference(x: &[i8]) -> Vec<i8> {
     x.iter().map(|&v| v.max(0)).collect()
+}
+
+/// The kernel with its test cases.
+pub fn entry(capacity: u32) -> Entry {
+    Entry::new(relu_i8(capacity), move |source| {
+        let len = capacity as usize;
+        let x: Vec<i8> = source.values(len, -128, 127).into_iter().map(|v| v as i8).collect();
+        let before: Vec<i8> = source.values(len, -128, 127).into_iter().map(|v| v as i8).collect();
+        let n = source.number(0, i64::from(capacity / STEP)) as usize * STEP as usize;
+        let mut y = before.clone();
+        y[..n].copy_from_slice(&reference(&x[..n]));
+        let args = vec![Arg::Bytes(bytes_of(&x)), Arg::Bytes(bytes_of(&before)), Arg::I32(n as i32)];
+        Case { args, expected: vec![(1, bytes_of(&y))] }
+    })
 }

@@ -3,10 +3,12 @@
 //! `h = sat16(srs(acc, acc_shift)); out = sat(srs(h * mult[n], out_shift))`: two shift-round-saturate steps and one
 //! i16 x i16 multiplication, because a core multiplies 16-bit lanes.
 
+use crate::case::{Arg, Case, Entry, Source, bytes_of};
+use crate::tiles::to_tiles;
 use kiln_dsl::kernel::build::{Acc32, Accum, Buf, Builder, Halves, Loadable, Scalar, ToVector, Vector};
 use kiln_dsl::kernel::{Elem, Kernel};
 use kiln_dsl::num::{Rounding, Saturation};
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView2};
 
 use crate::fixed::{saturate_i8, saturate_i16, srs};
 
@@ -171,6 +173,44 @@ where
         });
     })
     .with_doc(&doc)
+}
+
+/// The kernel with its test cases.
+pub fn entry(m: u32, n: u32, elem: Elem) -> Entry {
+    Entry::new(requantise(m, n, elem), move |source| {
+        let [rows, cols] = [m as usize, n as usize];
+        let acc = source.matrix::<i32>([rows, cols], [-(1 << 30), 1 << 30]);
+        let (bias, q, params) = column_case(source, cols);
+        let sums = &acc + &bias;
+        let out = requantised_tiles(sums.view(), &q, elem);
+        let mut args = vec![Arg::Bytes(bytes_of(&to_tiles(acc.view(), [4, 8])))];
+        args.extend(params);
+        args.push(Arg::Bytes(vec![0; out.len()]));
+        Case { args, expected: vec![(5, out)] }
+    })
+}
+
+/// Random column parameters: the biases, the requantisation, and the four arguments.
+pub(crate) fn column_case(source: &mut Source, columns: usize) -> (Array1<i32>, Requant, [Arg; 4]) {
+    let bias: Array1<i32> =
+        source.values(columns, -(1 << 29), 1 << 29).into_iter().map(|v| v as i32).collect();
+    let mult: Vec<i16> = source.values(columns, 1, 32767).into_iter().map(|v| v as i16).collect();
+    let (acc_shift, out_shift) = (source.number(0, 31) as u32, source.number(0, 31) as u32);
+    let args = [
+        Arg::Bytes(bytes_of(&bias.to_vec())),
+        Arg::Bytes(bytes_of(&mult)),
+        Arg::I32(acc_shift as i32),
+        Arg::I32(out_shift as i32),
+    ];
+    (bias, Requant { acc_shift, mult, out_shift }, args)
+}
+
+/// The output's bytes in 4x8 tiles.
+pub(crate) fn requantised_tiles(sums: ArrayView2<i32>, q: &Requant, elem: Elem) -> Vec<u8> {
+    match elem {
+        Elem::I8 => bytes_of(&to_tiles(reference_i8(sums, q).view(), [4, 8])),
+        _ => bytes_of(&to_tiles(reference_i16(sums, q).view(), [4, 8])),
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Residual addition of two i16 tensors of different scales: `out = sat16(srs(x * mx + y * my, shift))`.
 
+use crate::case::{Arg, Case, Entry, Source, bytes_of};
 use kiln_dsl::kernel::Kernel;
 use kiln_dsl::kernel::build::{Acc32, Builder};
 use kiln_dsl::num::{Rounding, Saturation};
@@ -78,6 +79,28 @@ pub fn residual_add(len: u32) -> Kernel {
         });
     })
     .with_doc(&format!("out = sat16(srs(x * mult_x + y * mult_y, shift)), {len} elements of i16."))
+}
+
+/// The kernel with its test cases.
+pub fn entry(len: u32) -> Entry {
+    Entry::new(residual_add(len), move |source| {
+        let vector = |source: &mut Source| -> Vec<i16> {
+            source.values(len as usize, -32768, 32767).into_iter().map(|v| v as i16).collect()
+        };
+        let (x, y) = (vector(source), vector(source));
+        let mut mult = || source.number(0, 1 << 14) as i16;
+        let add = ResidualAdd { mult_x: mult(), mult_y: mult(), shift: source.number(0, 30) as u32 };
+        let out = reference(ArrayView::from(&x), ArrayView::from(&y), &add);
+        let args = vec![
+            Arg::Bytes(bytes_of(&x)),
+            Arg::Bytes(bytes_of(&y)),
+            Arg::Bytes(vec![0; x.len() * 2]),
+            Arg::I32(add.mult_x.into()),
+            Arg::I32(add.mult_y.into()),
+            Arg::I32(add.shift as i32),
+        ];
+        Case { args, expected: vec![(2, bytes_of(&out.to_vec()))] }
+    })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! A row is read twice: once for its maximum, once for `e = TABLE[max - t]` and the sum; then scaled by the sum's
 //! reciprocal, a 15-bit mantissa and a shift.
 
+use crate::case::{Arg, Case, Entry, bytes_of};
 use crate::fixed::ReciprocalTable;
 use kiln_dsl::kernel::Kernel;
 use kiln_dsl::kernel::build::{Acc32, Builder};
@@ -98,6 +99,20 @@ pub fn softmax(rows: u32, columns: u32) -> Kernel {
     .with_doc(&format!(
         "p[{rows}, {columns}] in Q15 of scores t[{rows}, {columns}] in 1/16 octave, over the first `valid` columns."
     ))
+}
+
+/// The kernel with its test cases.
+pub fn entry(rows: u32, columns: u32) -> Entry {
+    Entry::new(softmax(rows, columns), move |source| {
+        let range = [[-32768, 32767], [-2000, 2000], [-40, 40]][source.number(0, 2) as usize];
+        let t = source.matrix::<i16>([rows as usize, columns as usize], range);
+        let valid = source.number(1, columns.into());
+        let p = reference(t.view(), valid as usize);
+        let (t, p) = (bytes_of(&t.into_raw_vec_and_offset().0), bytes_of(&p.into_raw_vec_and_offset().0));
+        let args = vec![Arg::Bytes(t), Arg::Bytes(vec![0xa5; p.len()]), Arg::I32(valid as i32)];
+        let locals = [Arg::Local, Arg::Local, Arg::Local];
+        Case { args: args.into_iter().chain(locals).collect(), expected: vec![(1, p)] }
+    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Transposition of a matrix of bytes or words.
 
+use crate::case::{Arg, Case, Entry, bytes_of};
+use crate::tiles::to_tiles;
 use kiln_dsl::kernel::Kernel;
 use kiln_dsl::kernel::build::Builder;
 use kiln_dsl::num::shuffle::T8_8X8;
@@ -38,6 +40,16 @@ pub fn transpose_i8(rows: u32, cols: u32) -> Kernel {
         },
     )
     .with_doc(&format!("out[{cols}, {rows}] = transpose of x[{rows}, {cols}], i8 in 8x8 tiles."))
+}
+
+/// The kernel with its test cases.
+pub fn entry(rows: u32, cols: u32) -> Entry {
+    Entry::new(transpose_i8(rows, cols), move |source| {
+        let x = source.matrix::<i8>([rows as usize, cols as usize], [-128, 127]);
+        let out = bytes_of(&to_tiles(reference(x.view()).view(), [8, 8]));
+        let args = vec![Arg::Bytes(bytes_of(&to_tiles(x.view(), [8, 8]))), Arg::Bytes(vec![0; out.len()])];
+        Case { args, expected: vec![(1, out)] }
+    })
 }
 
 #[cfg(test)]

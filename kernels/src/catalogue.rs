@@ -1,0 +1,38 @@
+//! Every kernel at the shapes that are listed, run and tested.
+
+use crate::case::Entry;
+use crate::matmul::{Block, Left, MatmulShape, Product};
+use crate::{gelu, layernorm, matmul, relu, requantise, residual_add, softmax, transpose, zero};
+use kiln_dsl::kernel::Elem;
+
+/// The kernels, by name in order.
+pub fn catalogue() -> Vec<Entry> {
+    let mm = |m, k, n, left, product, block| matmul::entry(MatmulShape { m, k, n, left, product, block });
+    let mut entries = vec![
+        relu::entry(2048),
+        zero::entry(4096),
+        // The design document's 16x16 tile.
+        mm(16, 16, 16, Left::I8, Product::Accumulate, Block::B2x2),
+        mm(64, 64, 64, Left::I8, Product::Accumulate, Block::B4x2),
+        mm(32, 64, 32, Left::U8, Product::Accumulate, Block::B2x2),
+        mm(32, 64, 32, Left::I16, Product::Accumulate, Block::B2x2),
+        mm(64, 192, 64, Left::I8, Product::I8, Block::B4x2),
+        mm(32, 64, 32, Left::I8, Product::I16, Block::B2x2),
+        mm(16, 64, 32, Left::I16, Product::I8, Block::B2x2),
+        requantise::entry(64, 64, Elem::I8),
+        requantise::entry(32, 64, Elem::I16),
+        softmax::entry(2, 1536),
+        layernorm::entry(4, 384, Elem::I8),
+        layernorm::entry(2, 64, Elem::I16),
+        gelu::entry(1024),
+        residual_add::entry(1024),
+        transpose::entry(64, 64),
+    ];
+    entries.sort_by(|a, b| a.kernel.name.cmp(&b.kernel.name));
+    entries
+}
+
+/// The kernel with a name.
+pub fn find(name: &str) -> Option<Entry> {
+    catalogue().into_iter().find(|e| e.kernel.name == name)
+}
