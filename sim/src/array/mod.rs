@@ -7,10 +7,10 @@
 //!      '----- tokens ------'     ddr                memory                     memory <-- core programs
 //! ```
 //!
-//! Each part is a module with a narrow interface: [`engine`] orders events, [`locks`] and [`memory`]
-//! hold state, [`dma`] knows where a channel is in its work, [`transport`] when a stream can move,
-//! [`ddr`] what host memory grants, [`controller`] what a command costs, [`core`] what a core does
-//! next, and [`machine`] passes events between them. Costs come from [`timing`], which takes every
+//! Each part is a module with a narrow interface: `engine` orders events, `locks` and `memory`
+//! hold state, `dma` knows where a channel is in its work, `transport` when a stream can move,
+//! `ddr` what host memory grants, `controller` what a command costs, `core` what a core does
+//! next, and `machine` passes events between them. Costs come from `timing`, which takes every
 //! number from the device description.
 //!
 //! Invariants: no event per word (a stream moves a chunk of as many words as all its ends have left);
