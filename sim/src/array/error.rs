@@ -288,9 +288,10 @@ impl fmt::Display for Waiting {
                     Port::Consume => "to drain from",
                 };
                 let at = if lock_tile == tile { String::new() } else { format!(" of tile {lock_tile}") };
+                let s = if *need == 1 { "" } else { "s" };
                 write!(
                     f,
-                    "core {tile} waits since cycle {since} for {need} objects {what} FIFO {fifo}: lock {lock}{at} is {value}"
+                    "core {tile} waits since cycle {since} for {need} object{s} {what} FIFO {fifo}: lock {lock}{at} is {value}"
                 )
             }
             Waiting::Bd { tile, channel, fifo, lock, need, value, since } => write!(
@@ -326,13 +327,13 @@ impl fmt::Display for Waiting {
 #[non_exhaustive]
 pub enum SimError {
     /// The array could not be built.
-    #[error("the design cannot be simulated: {}", lines(problems))]
+    #[error("the design cannot be simulated:{}", lines(problems))]
     Invalid {
         /// Everything that is wrong.
         problems: Vec<Problem>,
     },
     /// Nothing can move and the sequence is not done.
-    #[error("deadlock at cycle {cycle}: nothing can move: {}", lines(waiting))]
+    #[error("deadlock at cycle {cycle}: nothing can move:{}", lines(waiting))]
     Deadlock {
         /// Time of the last event.
         cycle: Cycles,

@@ -24,8 +24,8 @@ enum Event {
     Core(u32),
     /// A release takes effect.
     Release(LockOp),
-    /// The last word of a flow's chunk has left its source.
-    ChunkSent(u32),
+    /// The last word of a flow's chunk has left its source, or has been read by it if that ends its BD.
+    ChunkRead(u32),
     /// The last word of a BD or run has reached its S2MM channel.
     Received(u32),
     /// A shim task can move its first word.
@@ -116,8 +116,8 @@ impl<'a, 'h> Machine<'a, 'h> {
             match event {
                 Event::Core(core) => self.core(core)?,
                 Event::Release(op) => self.release(op)?,
-                Event::ChunkSent(flow) => self.chunk_sent(flow as usize),
-                Event::Received(channel) => self.finish(channel),
+                Event::ChunkRead(flow) => self.chunk_read(flow as usize),
+                Event::Received(channel) => self.finish(channel, self.engine.now()),
                 Event::TaskReady(channel) => self.activate(channel, self.engine.now()),
                 Event::TaskEnd(channel) => self.task_end(channel),
                 Event::Controller => self.controller()?,
@@ -152,6 +152,17 @@ impl<'a, 'h> Machine<'a, 'h> {
         self.record_dma(channel, now, now, TraceName::DmaStartTask);
     }
 
+    /// When a BD that waited for its lock, which it has now, takes part in its stream.
+    fn ready_after_wait(&self, channel: u32) -> Cycles {
+        let dma = &self.timing.dma;
+        let granted = self.engine.now() + dma.acquire;
+        match self.array.channels[channel as usize].name.direction {
+            Direction::Mm2s => granted + dma.start + dma.memory_latency,
+            // The words that came meanwhile are in its FIFO: as if it had been there for them.
+            Direction::S2mm => granted.saturating_sub(dma.ingress_words / self.timing.words_per_cycle),
+        }
+    }
+
     /// What a channel needs from an address to the first word on the stream.
     fn fetch(&self, channel: u32) -> Cycles {
         match self.array.channels[channel as usize].name.direction {
@@ -181,7 +192,7 @@ impl<'a, 'h> Machine<'a, 'h> {
                 }
                 Waiter::Channel(channel) => {
                     self.record_dma(channel, granted.since, now, TraceName::DmaStalledLock);
-                    let ready = now + self.timing.dma.acquire + self.fetch(channel);
+                    let ready = self.ready_after_wait(channel);
                     let c = &mut self.array.channels[channel as usize];
                     c.counters.lock_stall_cycles += stall;
                     let ready = ready.max(c.free_at);
@@ -288,12 +299,17 @@ impl<'a, 'h> Machine<'a, 'h> {
         for _ in 0..writes {
             chunk.end = chunk.end.max(self.ddr.request(DdrAccess::Write, chunk.start, bytes));
         }
-        self.array.flows[at as usize].chunk = Some(chunk);
-        self.engine.schedule(chunk.end, Event::ChunkSent(at));
+        let flow = &mut self.array.flows[at as usize];
+        flow.chunk = Some(chunk);
+        // A tile's channel reads ahead: when it has read the last word of a BD, the BD has ended.
+        let ends_bd = chunk.words == self.array.channels[flow.source as usize].words_left;
+        let ahead = if ends_bd && !reads { self.timing.dma.egress_words.min(chunk.words) } else { 0 };
+        let read = chunk.end.saturating_sub(ahead / self.timing.words_per_cycle);
+        self.engine.schedule(read, Event::ChunkRead(at));
     }
 
     /// Moves the bytes of a flow's chunk and passes its ends on.
-    fn chunk_sent(&mut self, at: usize) {
+    fn chunk_read(&mut self, at: usize) {
         let flow = &mut self.array.flows[at];
         let Some(chunk) = flow.chunk.take() else { return };
         let channels = &mut self.array.channels;
@@ -321,7 +337,7 @@ impl<'a, 'h> Machine<'a, 'h> {
             self.record_ports(at, chunk.start, chunk.end);
         }
         if done {
-            self.finish(source);
+            self.finish(source, chunk.end);
         }
         self.start_chunk(at as u32);
     }
@@ -352,15 +368,16 @@ impl<'a, 'h> Machine<'a, 'h> {
         }
     }
 
-    /// Ends the BD or run of a channel and goes on to what follows.
-    fn finish(&mut self, channel: u32) {
+    /// Ends the BD or run of a channel, whose last word is on the stream at `stream_end`, and goes on to
+    /// what follows.
+    fn finish(&mut self, channel: u32, stream_end: Cycles) {
         let now = self.engine.now();
         let c = &mut self.array.channels[channel as usize];
         let (release, next) = c.finish();
-        c.free_at = now + self.timing.dma.hole;
-        let (ready, kind) = (c.free_at, c.kind);
+        c.free_at = stream_end.max(now) + self.timing.dma.hole;
+        let ready = c.free_at;
         if let Some(op) = release {
-            self.engine.schedule(now + self.timing.release(kind), Event::Release(op));
+            self.engine.schedule(now + self.timing.dma.release, Event::Release(op));
         }
         self.record_dma(channel, now, now, TraceName::DmaFinishedBd);
         let c = &mut self.array.channels[channel as usize];

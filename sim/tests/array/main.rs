@@ -1,0 +1,8 @@
+//! The array simulator on small designs made with the real builder, kernels replaced by closures.
+
+mod bandwidth;
+mod failures;
+mod function;
+mod layouts;
+mod support;
+mod timing;
