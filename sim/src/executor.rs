@@ -1,5 +1,6 @@
 //! The seam between the array simulation and what runs inside a core: a kernel call on tile memories.
 
+use crate::core::RunError;
 use kiln_dsl::array::KernelId;
 
 /// Bytes of every tile's data memory, by dense tile index.
@@ -101,6 +102,9 @@ pub enum ExecError {
         /// How many there are.
         kernels: usize,
     },
+    /// The call could not be made, or an operation of the kernel failed.
+    #[error(transparent)]
+    Kernel(#[from] Box<RunError>),
     /// The number of arguments is not the number of parameters.
     #[error("kernel {kernel} has {expected} parameters and got {got} arguments")]
     ArgumentCount {
@@ -149,4 +153,10 @@ pub enum ExecError {
         /// Bytes.
         bytes: u32,
     },
+}
+
+impl From<RunError> for ExecError {
+    fn from(error: RunError) -> ExecError {
+        ExecError::Kernel(Box::new(error))
+    }
 }

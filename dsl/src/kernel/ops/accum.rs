@@ -1,6 +1,6 @@
 //! Integer accumulators: ups, srs, sums and lanewise products.
 
-use super::table::{MV, ST_MV, Table, VEC, m};
+use super::table::{MV, ST, ST_MV, Table, VEC, m};
 use super::vector::{concat, half};
 use super::{EvalCx, LatencyClass, Machine, Opcode, Reg};
 use super::{acc_half_shapes, acc_move_shapes, acc_shapes, mul_shapes, ups_srs_shapes};
@@ -132,9 +132,16 @@ fn vec(mnemonic: &'static str, latency: LatencyClass, times: u8) -> Machine {
     m(mnemonic, VEC, latency, times)
 }
 
-/// Instructions that cover an accumulator: ups and srs take 512 bits of it at a time.
+/// Instructions that cover an accumulator 512 bits at a time.
 fn halves(ty: Type) -> u8 {
     ty.bytes().div_ceil(64) as u8
+}
+
+/// Instructions of ups and srs: each reads or writes 256 bits of vector, so to and from 8 bits a
+/// whole 1024-bit accumulator at once (llvm-aie intrinsics `I256.v32.acc32.srs`,
+/// `I256.v16.acc32.srs`).
+fn converts(vector: Type) -> u8 {
+    vector.bytes().div_ceil(32) as u8
 }
 
 pub(super) fn fill(t: &mut Table) {
@@ -168,9 +175,11 @@ pub(super) fn fill(t: &mut Table) {
     macro_rules! ups_srs {
         ($rust:ty, $elem:ident, $kind:ident, $lane:ty, $lanes:literal) => {{
             let (v, a) = (Type::vector(Elem::$elem, $lanes), Type::accum(AccKind::$kind, $lanes));
-            let times = halves(a);
+            let times = converts(v);
             let ups_machine = vec![m("vups", MV, LatencyClass::Ups, times)];
-            let srs_machine = vec![m("vsrs", ST_MV, LatencyClass::Srs, times)];
+            // The move slot's srs has no 8-bit results (`isa_timing.md` section 1).
+            let slots = if Elem::$elem.bytes() == 1 { ST } else { ST_MV };
+            let srs_machine = vec![m("vsrs", slots, LatencyClass::Srs, times)];
             let cpp = "aie::from_vector<$E>($0, $1)";
             t.pure(Opcode::Ups, &[v, S], a, ups::<$rust, $lane, $lanes>, cpp, ups_machine);
             let cpp = "$0.to_vector<$E>($1)";
