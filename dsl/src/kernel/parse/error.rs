@@ -90,7 +90,7 @@ pub enum Syntax {
         second: Type,
     },
     /// The list of result types is longer or shorter than the list of results.
-    #[error("{results} results have {types} types")]
+    #[error("each result needs a type: {results} named, {types} typed")]
     ResultTypes {
         /// Results named.
         results: usize,

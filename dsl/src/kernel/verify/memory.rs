@@ -108,7 +108,8 @@ impl Check<'_> {
         let cause = match weakest {
             _ if base_bytes < access.align_bytes => None,
             Some((zeros, value, coefficient)) if zeros <= offset.zeros() => {
-                Some(format!("{value}*{coefficient} is a multiple of {} bytes at most", 1u64 << zeros))
+                let factor = if coefficient == 1 { String::new() } else { format!("*{coefficient}") };
+                Some(format!("{value}{factor} is only known to be a multiple of {} bytes", 1u64 << zeros))
             }
             _ => Some(format!("the constant part is {} bytes", self.address.offset_bytes)),
         };

@@ -48,3 +48,6 @@ pub fn verify_ref(kernel: &Kernel) -> Vec<KernelError> {
     }
     report.finish()
 }
+
+#[cfg(test)]
+mod tests;
