@@ -154,6 +154,7 @@ fn vector_alu(v: &Vector, stem: &str, suffix: &str) -> Option<Reg> {
         "vbor" => two(Opcode::Or, ty),
         "vmax_lt" => two(Opcode::Max, ty),
         "vmin_ge" => two(Opcode::Min, ty),
+        "vmaxdiff_lt" => two(Opcode::MaxDiff, ty),
         "vlt" => two(Opcode::Lt, mask),
         "vge" => two(Opcode::Ge, mask),
         "vabs_gtz" => Some(eval(v, Opcode::Abs, &[(ty, a?)], ty)),

@@ -73,6 +73,11 @@ vector<T, Elems> min(const vector<T, Elems> &a, const vector<T, Elems> &b) {
 }
 template <typename T, unsigned Elems>
     requires kiln_native::is_int_elem<T>
+vector<T, Elems> maxdiff(const vector<T, Elems> &a, const vector<T, Elems> &b) {
+    return kiln_native::map(a, b, [](T x, T y) { return x > y ? kiln_native::wrap<T>(int64_t{x} - int64_t{y}) : T{0}; });
+}
+template <typename T, unsigned Elems>
+    requires kiln_native::is_int_elem<T>
 vector<T, Elems> neg(const vector<T, Elems> &a) {
     return kiln_native::map(a, a, [](T x, T) { return kiln_native::wrap<T>(-int64_t{x}); });
 }

@@ -80,6 +80,15 @@ impl<'k, E: Element, const N: usize> Vector<'k, E, N> {
         Self::make(self.k, Draft::new(Opcode::Max, &[self.id, other.id]))
     }
 
+    /// Lanewise difference where it is positive, else 0; a difference that does not fit wraps.
+    #[track_caller]
+    pub fn max_diff(self, other: Self) -> Self
+    where
+        E: Alu<N>,
+    {
+        Self::make(self.k, Draft::new(Opcode::MaxDiff, &[self.id, other.id]))
+    }
+
     /// Lanes less than `other`'s.
     #[track_caller]
     pub fn lt(self, other: Self) -> Mask<'k, N>

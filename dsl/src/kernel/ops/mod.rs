@@ -117,6 +117,8 @@ opcodes! {
     Min = "min",
     /// Lanewise greater.
     Max = "max",
+    /// Lanewise difference where it is positive, else 0; a difference that does not fit wraps.
+    MaxDiff = "maxdiff",
     /// Lanewise negation, wrapping.
     Neg = "neg",
     /// Lanewise magnitude, wrapping.

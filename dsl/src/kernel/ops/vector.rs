@@ -66,6 +66,9 @@ fn min<T: Lane, const N: usize>(_: &EvalCx, ins: &[&Reg], out: &mut Reg) {
 fn max<T: Lane, const N: usize>(_: &EvalCx, ins: &[&Reg], out: &mut Reg) {
     map2::<T, N>(ins, out, |a, b| if a < b { b } else { a });
 }
+fn max_diff<T: Lane, const N: usize>(_: &EvalCx, ins: &[&Reg], out: &mut Reg) {
+    map2::<T, N>(ins, out, |a, b| if b < a { T::sub(a, b) } else { T::ZERO });
+}
 fn neg<T: Lane, const N: usize>(_: &EvalCx, ins: &[&Reg], out: &mut Reg) {
     map1::<T, N>(ins, out, |a| T::sub(T::ZERO, a));
 }
@@ -177,6 +180,8 @@ pub(super) fn fill(t: &mut Table) {
             t.pure(Opcode::Sub, &[v, v], v, sub::<T, N>, "aie::sub($0, $1)", vec![mv("vsub", 1)]);
             t.pure(Opcode::Min, &[v, v], v, min::<T, N>, "aie::min($0, $1)", vec![mv("vmin_ge", 1)]);
             t.pure(Opcode::Max, &[v, v], v, max::<T, N>, "aie::max($0, $1)", vec![mv("vmax_lt", 1)]);
+            let diff = vec![mv("vmaxdiff_lt", 1)];
+            t.pure(Opcode::MaxDiff, &[v, v], v, max_diff::<T, N>, "aie::maxdiff($0, $1)", diff);
             if Elem::$elem != Elem::U8 {
                 t.pure(Opcode::Neg, &[v], v, neg::<T, N>, "aie::neg($0)", vec![mv("vneg_gtz", 1)]);
                 t.pure(Opcode::Abs, &[v], v, abs::<T, N>, "aie::abs($0)", vec![mv("vabs_gtz", 1)]);
