@@ -3,14 +3,17 @@
 //! Real audio becomes a log-mel spectrogram; [`QuantModel`] is the encoder with every number an integer, which is what
 //! the array executes and what the integer model of this module specifies bit for bit.
 
+pub mod calibrate;
 pub mod checkpoint;
 pub mod config;
 pub mod gemm;
 #[cfg(test)]
 mod golden;
+pub mod integer;
 pub mod mel;
 pub mod npy;
 pub mod quant;
+pub mod quantise;
 pub mod reference;
 pub mod wav;
 pub mod weights;
