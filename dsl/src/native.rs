@@ -292,4 +292,6 @@ pub(crate) fn write_file(path: &Path, text: &str) -> Result<(), NativeError> {
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod silicon;
+#[cfg(test)]
 mod tests;

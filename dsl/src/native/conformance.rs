@@ -15,15 +15,15 @@ use std::fmt::Write;
 use std::process::Output;
 
 /// Size of a register image.
-const IMAGE: usize = 128;
+pub(super) const IMAGE: usize = 128;
 
 /// One evaluation.
-struct Case {
-    form: usize,
-    imm: i32,
-    rounding: Rounding,
-    saturation: Saturation,
-    operands: Vec<Reg>,
+pub(super) struct Case {
+    pub form: usize,
+    pub imm: i32,
+    pub rounding: Rounding,
+    pub saturation: Saturation,
+    pub operands: Vec<Reg>,
 }
 
 /// Forms with a meaning of their own: not memory, modes or control.
@@ -65,7 +65,7 @@ fn source(forms: &[(Opcode, &'static Form)]) -> String {
 }
 
 /// Compiles the forms and evaluates the cases in one process.
-fn evaluate(forms: &[(Opcode, &'static Form)], cases: &[Case]) -> Vec<[u8; IMAGE]> {
+pub(super) fn evaluate(forms: &[(Opcode, &'static Form)], cases: &[Case]) -> Vec<[u8; IMAGE]> {
     let dir = tempfile::tempdir().expect("a directory");
     source::write_headers(dir.path()).unwrap_or_else(|e| panic!("{e}"));
     let images = include_str!("../../native/images.hpp");

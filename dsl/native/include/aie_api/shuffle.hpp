@@ -6,7 +6,7 @@
 //   whole  over the first register;
 //   block  over every 256 or 128 bits of the first register.
 // The list was derived from the routing table in shared/data/silicon/vshift_vshuffle.jsonl, and
-// equals it in all 48 modes (dsl/src/native/conformance.rs).
+// equals it in all 48 modes (dsl/src/native/silicon.rs).
 #pragma once
 
 #include "vector.hpp"
