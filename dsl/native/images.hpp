@@ -40,10 +40,17 @@ struct image<aie::mask<N>> {
     static aie::mask<N> get(const uint8_t *from) {
         uint64_t bits = 0;
         std::memcpy(&bits, from, sizeof bits);
-        return aie::mask<N>::from_uint64(bits);
+        if constexpr (N <= 32)
+            return aie::mask<N>::from_uint32(static_cast<uint32_t>(bits));
+        else
+            return aie::mask<N>::from_uint64(bits);
     }
     static void put(uint8_t *to, const aie::mask<N> &m) {
-        const uint64_t bits = m.to_uint64();
+        uint64_t bits = 0;
+        if constexpr (N <= 32)
+            bits = m.to_uint32();
+        else
+            bits = m.to_uint64();
         std::memcpy(to, &bits, sizeof bits);
     }
 };

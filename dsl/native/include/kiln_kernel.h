@@ -69,9 +69,13 @@ inline aie::vector<bfloat16, N> splat_bf16(int32_t bits) {
 // A mask whose lowest n lanes are set; n is clamped to 0..Lanes.
 template <unsigned Lanes>
 inline aie::mask<Lanes> tail_mask(int32_t n) {
-    if (n <= 0) return aie::mask<Lanes>::from_uint64(0);
-    if (n >= (int32_t)Lanes) n = (int32_t)Lanes;
-    return aie::mask<Lanes>::from_uint64(~(uint64_t)0 >> (64 - n));
+    if constexpr (Lanes <= 32) {
+        const uint32_t bits = n <= 0 ? 0 : n >= (int32_t)Lanes ? ~(uint32_t)0 >> (32 - Lanes) : ((uint32_t)1 << n) - 1;
+        return aie::mask<Lanes>::from_uint32(bits);
+    } else {
+        const uint64_t bits = n <= 0 ? 0 : n >= (int32_t)Lanes ? ~(uint64_t)0 >> (64 - Lanes) : ((uint64_t)1 << n) - 1;
+        return aie::mask<Lanes>::from_uint64(bits);
+    }
 }
 
 // vshuffle of two 512-bit registers.

@@ -122,7 +122,8 @@ fn the_stand_in_answers_as_silicon_did() {
         println!("skipped: no silicon vectors in {} (set KILN_SHARED)", folder.display());
         return;
     }
-    let files = ["vadd_vsub", "vlogic_abs_neg", "vminmax_vcmp_vsel", "vshift_vshuffle", "vpack_vunpack", "vsrs"];
+    let files =
+        ["vadd_vsub", "vlogic_abs_neg", "vminmax_vcmp_vsel", "vshift_vshuffle", "vpack_vunpack", "vsrs"];
     let mut all = Vec::new();
     for file in files.iter().chain(&["vconv", "vmul_matrix"]) {
         let text = std::fs::read_to_string(folder.join(format!("{file}.jsonl"))).expect("a file of vectors");

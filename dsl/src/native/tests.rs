@@ -116,3 +116,56 @@ fn table_copies_that_differ_stop() {
     );
     assert!(said.contains("entry 1 of a lookup table differs"), "{said}");
 }
+
+/// Names with `prefix` in C++ text: what follows it up to the first non-identifier character.
+fn names_after<'t>(text: &'t str, prefix: &'t str) -> impl Iterator<Item = String> + 't {
+    let identifier = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.match_indices(prefix)
+        .filter(move |(at, _)| !text[..*at].ends_with(|c: char| identifier(c) || c == ':'))
+        .map(move |(at, _)| &text[at + prefix.len()..])
+        .map(move |rest| format!("{prefix}{}", rest.split(|c| !identifier(c)).next().unwrap_or_default()))
+}
+
+#[test]
+fn every_aie_api_name_used_is_listed_with_its_header() {
+    use crate::kernel::ops::{Opcode, spec};
+    let listed = include_str!("../../native/aie_api_used.txt");
+    let listed: Vec<&str> =
+        listed.lines().filter(|l| !l.starts_with('#')).filter_map(|l| l.split_whitespace().next()).collect();
+    let mut used = std::collections::BTreeSet::new();
+    let templates = Opcode::ALL.iter().flat_map(|&o| spec(o).forms.iter().map(|f| f.cpp.to_string()));
+    // What the emitter writes by itself: types and modes.
+    let emitted = "aie::vector aie::accum aie::mask aie::set_rounding aie::set_saturation aie::rounding_mode aie::saturation_mode";
+    for text in templates.chain([KILN_KERNEL_H.to_string(), emitted.to_string()]) {
+        used.extend(names_after(&text, "aie::"));
+    }
+    assert!(used.len() > 30, "{used:?}");
+    let missing: Vec<_> = used.iter().filter(|n| !listed.contains(&n.as_str())).collect();
+    assert!(missing.is_empty(), "not in dsl/native/aie_api_used.txt: {missing:?}");
+    let unused: Vec<_> = listed.iter().filter(|n| n.starts_with("aie::") && !used.contains(**n)).collect();
+    assert!(unused.is_empty(), "listed but not used: {unused:?}");
+}
+
+#[test]
+fn lookups_find_the_entry_in_any_rounding_mode() {
+    use crate::num::lut;
+    let values: Vec<i32> = (0..256).map(|i| (i - 128) * (i - 128) / 3 - 2000).collect();
+    let wide = lut::pack_table(&values, crate::kernel::Elem::I16);
+    let kernel = build("lookup", |k| {
+        let x = k.input::<i16>("x", [64]);
+        let y = k.output::<i16>("y", [64]);
+        let tables = k.lookup_tables::<i16>("square", &values, [1, 2]);
+        k.for_step(0, 64, 32, |i| y.store(i, x.load::<32>(i).lookup(tables, 4, 128)));
+    });
+    let dir = tempfile::tempdir().expect("a directory");
+    let native = NativeKernels::compile(&[&kernel], dir.path()).unwrap_or_else(|e| panic!("{e}"));
+    let keys: Vec<i16> = (0..64).map(|i| (i * 1021 - 32_768 + i * i) as i16).chain([]).collect();
+    let x = keys.iter().flat_map(|k| k.to_le_bytes()).collect();
+    let case = vec![NativeArg::Bytes(x), NativeArg::Initial, NativeArg::Initial, NativeArg::Initial];
+    let result = native.run("lookup", &[case]).unwrap_or_else(|e| panic!("{e}"));
+    for (key, got) in keys.iter().zip(result[0][1].chunks_exact(2)) {
+        let entry = ((i32::from(*key) >> 4) + 128).clamp(0, 255) as u32;
+        let expected = lut::table_entry(&wide, crate::kernel::Elem::I16, entry);
+        assert_eq!(i32::from(i16::from_le_bytes([got[0], got[1]])), expected, "key {key}");
+    }
+}

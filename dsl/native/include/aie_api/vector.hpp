@@ -101,20 +101,23 @@ class mask {
 public:
     explicit mask(bool initial_set = false) : bits_(initial_set ? all : 0) {}
     static constexpr unsigned size() { return Elems; }
+    // Up to 32 lanes are made from a 32-bit word, more from a 64-bit one; aie_api has no other way.
     static mask from_uint32(uint32_t bits) {
         static_assert(Elems <= 32);
-        return from_uint64(bits);
+        return of(bits);
     }
     static mask from_uint64(uint64_t bits) {
-        mask m;
-        m.bits_ = bits & all;
-        return m;
+        static_assert(Elems > 32);
+        return of(bits);
     }
     uint32_t to_uint32() const {
         static_assert(Elems <= 32);
         return static_cast<uint32_t>(bits_);
     }
-    uint64_t to_uint64() const { return bits_; }
+    uint64_t to_uint64() const {
+        static_assert(Elems > 32);
+        return bits_;
+    }
     bool test(unsigned lane) const {
         if (lane >= Elems) kiln_native::fail("bit %u of a mask of %u lanes", lane, Elems);
         return bits_ >> lane & 1;
@@ -123,10 +126,17 @@ public:
         if (lane >= Elems) kiln_native::fail("bit %u of a mask of %u lanes", lane, Elems);
         bits_ |= uint64_t{1} << lane;
     }
-    mask operator~() const { return from_uint64(~bits_); }
-    mask operator&(const mask &other) const { return from_uint64(bits_ & other.bits_); }
-    mask operator|(const mask &other) const { return from_uint64(bits_ | other.bits_); }
-    mask operator^(const mask &other) const { return from_uint64(bits_ ^ other.bits_); }
+    mask operator~() const { return of(~bits_); }
+    mask operator&(const mask &other) const { return of(bits_ & other.bits_); }
+    mask operator|(const mask &other) const { return of(bits_ | other.bits_); }
+    mask operator^(const mask &other) const { return of(bits_ ^ other.bits_); }
+
+private:
+    static mask of(uint64_t bits) {
+        mask m;
+        m.bits_ = bits & all;
+        return m;
+    }
 };
 
 template <typename T, unsigned Elems>
