@@ -90,71 +90,66 @@ pub fn min(a: u16, b: u16) -> u16 {
     if ge(a, b) { b } else { a }
 }
 
-/// A term of a lane: `value * 2^(exponent - 23)`, `value` below 2^25 in magnitude.
+/// A term of a lane, or an operand of one: its value and its exponent for emax.
 #[derive(Clone, Copy)]
 struct Term {
-    value: i32,
+    value: f64,
     exponent: i32,
 }
 
-/// Exponent of a zero term: below every other, so that it takes no part in emax.
+/// Exponent of a zero: below every other, also when added to one, so that it has no part in emax.
 const NO_EXPONENT: i32 = -1000;
 
-const ZERO: Term = Term { value: 0, exponent: NO_EXPONENT };
+const ZERO: Term = Term { value: 0.0, exponent: NO_EXPONENT };
 
-/// Mantissa with the hidden bit, and unbiased exponent. Exponent field 255 is nothing special.
+/// 2^exponent, for -1022..=1023.
 #[inline(always)]
-fn unpack_bf16(bits: u16) -> (i32, i32) {
-    let field = i32::from(bits >> 7 & 0xff);
-    let mantissa = i32::from(bits & 0x7f) | i32::from(field != 0) << 7;
-    (mantissa, field.max(1) - 127)
+fn power(exponent: i32) -> f64 {
+    f64::from_bits(((exponent + 1023) as u64) << 52)
 }
 
+/// The number that f32 bits are. Exponent field 255 is nothing special here.
 #[inline(always)]
-fn product(a: u16, b: u16) -> Term {
-    let ((ma, ea), (mb, eb)) = (unpack_bf16(a), unpack_bf16(b));
-    let magnitude = (ma * mb) << 9;
-    let value = if (a ^ b) & 0x8000 == 0 { magnitude } else { -magnitude };
-    Term { value, exponent: if value == 0 { NO_EXPONENT } else { ea + eb } }
-}
-
-#[inline(always)]
-fn term(x: f32) -> Term {
-    let bits = x.to_bits();
+fn term(bits: u32) -> Term {
     let field = (bits >> 23 & 0xff) as i32;
-    let magnitude = (bits & 0x7f_ffff) as i32 | i32::from(field != 0) << 23;
+    let magnitude = if field == 0 {
+        f64::from(bits & 0x7f_ffff) * power(-149)
+    } else {
+        // The f64 with the same mantissa, the exponent's bias changed from 127 to 1023.
+        f64::from_bits((u64::from(bits & !SIGN) << 29) + (896 << 52))
+    };
     let value = if bits & SIGN == 0 { magnitude } else { -magnitude };
-    Term { value, exponent: if value == 0 { NO_EXPONENT } else { field.max(1) - 127 } }
+    Term { value, exponent: if magnitude == 0.0 { NO_EXPONENT } else { field.max(1) - 127 } }
 }
 
-/// `value / 2^shift` to nearest even; `shift` >= 0, |value| < 2^27.
 #[inline(always)]
-fn align(value: i32, shift: i32) -> i32 {
-    // 28 already makes anything that small 0.
-    let shift = shift.min(28);
-    let floor = value >> shift;
-    let remainder = value & ((1 << shift) - 1);
-    let half = (1 << shift) >> 1;
-    let up = (remainder > half) | ((remainder == half) & (remainder != 0) & (floor & 1 == 1));
-    floor + i32::from(up)
+fn term_bf16(bits: u16) -> Term {
+    term(f32_from_bf16(bits))
+}
+
+/// Exact: 16 bits of mantissa.
+#[inline(always)]
+fn times(a: Term, b: Term) -> Term {
+    Term { value: a.value * b.value, exponent: a.exponent + b.exponent }
 }
 
 /// Sum of the terms by the multiplier's rule; an exact zero is +0.
 #[inline(always)]
 fn sum<const N: usize>(first: Term, rest: &[Term; N]) -> f32 {
-    let emax = rest.iter().fold(first.exponent, |e, t| e.max(t.exponent));
-    if emax == NO_EXPONENT {
-        return 0.0;
-    }
-    // At most 9 terms below 2^26: no overflow.
-    let mut total = align(first.value, emax - first.exponent);
+    let emax = rest.iter().fold(first.exponent, |e, t| e.max(t.exponent)).max(-300);
+    // A term is below 2^(emax + 2). Added to this, its last bit in the f64 is worth 2^(emax - 23):
+    // the addition rounds it to the grid, to nearest even; the subtraction is exact.
+    let align = 1.5 * power(emax - 23 + 52);
+    let mut total = (first.value + align) - align;
     for t in rest {
-        total += align(t.value, emax - t.exponent);
+        // At most 9 terms of at most 26 bits: exact.
+        total += (t.value + align) - align;
     }
-    // i32 -> f64 and the scaling by a power of two are exact; the cast rounds to nearest even.
-    let scale = f64::from_bits(((emax - 23 + 1023) as u64) << 52);
-    let rounded = (f64::from(total) * scale) as f32;
-    if rounded.is_subnormal() { f32::from_bits(rounded.to_bits() & SIGN) } else { rounded }
+    // Rounded to 24 bits as if exponents had no end, then fitted to the range of f32.
+    let rounded = f64::from((total * power(23 - emax)) as f32) * power(emax - 23);
+    let fitted = if rounded.abs() < f64::from(f32::MIN_POSITIVE) { rounded * 0.0 } else { rounded };
+    // -0 + 0 is +0, but a flushed negative keeps its sign.
+    if total == 0.0 { 0.0 } else { fitted as f32 }
 }
 
 /// What a lane with an operand of exponent field 255 gives. `sum` is the result by the ordinary
@@ -187,7 +182,7 @@ fn has_special<const N: usize>(products: &[(u16, u16); N]) -> bool {
 #[inline(always)]
 pub fn mul_products<const N: usize>(products: &[(u16, u16); N]) -> f32 {
     const { assert!(N <= 8) };
-    let result = sum(ZERO, &products.map(|(a, b)| product(a, b)));
+    let result = sum(ZERO, &products.map(|(a, b)| times(term_bf16(a), term_bf16(b))));
     if has_special(products) { special_products(0.0, products, result) } else { result }
 }
 
@@ -195,7 +190,7 @@ pub fn mul_products<const N: usize>(products: &[(u16, u16); N]) -> f32 {
 #[inline(always)]
 pub fn mac_products<const N: usize>(acc: f32, products: &[(u16, u16); N]) -> f32 {
     const { assert!(N <= 8) };
-    let result = sum(term(acc), &products.map(|(a, b)| product(a, b)));
+    let result = sum(term(acc.to_bits()), &products.map(|(a, b)| times(term_bf16(a), term_bf16(b))));
     if has_special(products) | (acc.to_bits() & EXPONENT == EXPONENT) {
         special_products(acc, products, result)
     } else {
@@ -230,7 +225,7 @@ pub fn msc(acc: f32, a: u16, b: u16) -> f32 {
 /// One lane of an accumulator sum, `vadd.f`: the rule of the multiplier's terms.
 #[inline(always)]
 pub fn fadd(a: f32, b: f32) -> f32 {
-    let result = sum(term(a), &[term(b)]);
+    let result = sum(term(a.to_bits()), &[term(b.to_bits())]);
     if a.is_finite() & b.is_finite() {
         return result;
     }
@@ -243,8 +238,7 @@ pub fn fsub(a: f32, b: f32) -> f32 {
     fadd(a, -b)
 }
 
-/// `acc[M, N] += a[M, K] x b[K, N]`, row-major, K in steps of 8 products as `vmac.f` takes them
-/// (K must be 8: one instruction).
+/// `acc[M, N] + a[M, 8] x b[8, N]`, row-major: one `vmac.f`, or `vmul.f` without `acc`.
 #[inline]
 pub fn mmul_bf16<const M: usize, const N: usize, const LA: usize, const LB: usize, const LC: usize>(
     acc: Option<&[f32; LC]>,
@@ -252,18 +246,194 @@ pub fn mmul_bf16<const M: usize, const N: usize, const LA: usize, const LB: usiz
     b: &[u16; LB],
 ) -> [f32; LC] {
     const { assert!(LA == M * 8 && LB == 8 * N && LC == M * N) };
-    let mut out = [0.0; LC];
-    for m in 0..M {
-        for n in 0..N {
-            let mut products = [(0, 0); 8];
-            for (k, p) in products.iter_mut().enumerate() {
-                *p = (a[m * 8 + k], b[k * N + n]);
-            }
-            out[m * N + n] = match acc {
-                Some(acc) => mac_products(acc[m * N + n], &products),
-                None => mul_products(&products),
-            };
+    let is_special = |special, &x: &u16| special | (x & 0x7f80 == 0x7f80);
+    let special = a.iter().fold(false, is_special) | b.iter().fold(false, is_special);
+    let special = special | acc.is_some_and(|acc| acc.iter().fold(false, |s, x| s | !x.is_finite()));
+    if special {
+        return mmul_special::<M, N, LA, LB, LC>(acc, a, b);
+    }
+    let (a, b) = (a.map(term_bf16), b.map(term_bf16));
+    std::array::from_fn(|at| {
+        let (m, n) = (at / N, at % N);
+        let first = acc.map_or(ZERO, |acc| term(acc[at].to_bits()));
+        sum::<8>(first, &std::array::from_fn(|k| times(a[m * 8 + k], b[k * N + n])))
+    })
+}
+
+/// Lane by lane, for tiles with an exponent field of 255.
+#[cold]
+fn mmul_special<const M: usize, const N: usize, const LA: usize, const LB: usize, const LC: usize>(
+    acc: Option<&[f32; LC]>,
+    a: &[u16; LA],
+    b: &[u16; LB],
+) -> [f32; LC] {
+    std::array::from_fn(|at| {
+        let products: [_; 8] = std::array::from_fn(|k| (a[at / N * 8 + k], b[k * N + at % N]));
+        match acc {
+            Some(acc) => mac_products(acc[at], &products),
+            None => mul_products(&products),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// sign, integer mantissa and the power of two it counts.
+    fn exact(x: f32) -> (i128, i32) {
+        let bits = x.to_bits();
+        let (field, fraction) = ((bits >> 23 & 0xff) as i32, i128::from(bits & 0x7f_ffff));
+        let mantissa = if field == 0 { fraction } else { fraction + (1 << 23) };
+        (if x.is_sign_negative() { -mantissa } else { mantissa }, field.max(1) - 150)
+    }
+
+    /// `n / d` to the nearest integer, ties to even, by comparing distances.
+    fn nearest(n: i128, d: i128) -> i128 {
+        let below = n.div_euclid(d);
+        match (2 * (n - below * d)).cmp(&d) {
+            std::cmp::Ordering::Less => below,
+            std::cmp::Ordering::Greater => below + 1,
+            std::cmp::Ordering::Equal => below + below.rem_euclid(2),
         }
     }
-    out
+
+    /// The rule as it is stated, on exact integers: finite terms only.
+    fn slow(acc: Option<f32>, products: &[(u16, u16)]) -> f32 {
+        let mut terms: Vec<(i128, i32, i32)> = Vec::new();
+        for &(a, b) in products {
+            let ((ma, ea), (mb, eb)) = (exact(f32_value(a)), exact(f32_value(b)));
+            // value, its power of two, and the sum of the operands' exponents
+            terms.push((ma * mb, ea + eb, ea + eb + 46));
+        }
+        if let Some(acc) = acc {
+            let (m, e) = exact(acc);
+            terms.push((m, e, e + 23));
+        }
+        terms.retain(|t| t.0 != 0);
+        let Some(emax) = terms.iter().map(|t| t.2).max() else { return 0.0 };
+        let grid = emax - 23;
+        let sum: i128 = terms
+            .iter()
+            .map(|&(value, power, _)| {
+                let down = grid - power;
+                if down <= 0 {
+                    value << -down
+                } else if down > 80 {
+                    0
+                } else {
+                    nearest(value, 1 << down)
+                }
+            })
+            .sum();
+        let magnitude = sum.unsigned_abs() as i128;
+        let sign = if sum < 0 { SIGN } else { 0 };
+        let excess = (128 - magnitude.leading_zeros() as i32 - 24).max(0);
+        let mantissa = nearest(magnitude, 1 << excess);
+        let (mantissa, power) = if mantissa == 1 << 24 { (1 << 23, excess + 1) } else { (mantissa, excess) };
+        if mantissa == 0 {
+            return 0.0;
+        }
+        let left = mantissa.leading_zeros() as i32 - (128 - 24);
+        let field = grid + power - left + 150;
+        let fraction = ((mantissa << left) as u32) & 0x7f_ffff;
+        match field {
+            255.. => f32::from_bits(sign | EXPONENT),
+            1..=254 => f32::from_bits(sign | (field as u32) << 23 | fraction),
+            _ => f32::from_bits(sign),
+        }
+    }
+
+    /// Finite bf16: anything, or of like magnitude, so that terms meet on the grid and cancel.
+    fn finite() -> impl Strategy<Value = u16> {
+        let every = any::<u16>().prop_filter("finite", |x| x & 0x7f80 != 0x7f80);
+        let near =
+            (any::<bool>(), 110u16..140, 0u16..128).prop_map(|(s, e, m)| u16::from(s) << 15 | e << 7 | m);
+        prop_oneof![1 => every, 4 => near, 1 => Just(0), 1 => Just(0x8000)]
+    }
+
+    fn accumulator() -> impl Strategy<Value = f32> {
+        let every = any::<u32>().prop_map(f32::from_bits).prop_filter("finite", |x| x.is_finite());
+        let near = (any::<u32>(), 100u32..150).prop_map(|(m, e)| f32::from_bits(m & 0x807f_ffff | e << 23));
+        prop_oneof![1 => every, 4 => near, 1 => Just(0.0)]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+        #[test]
+        fn mac_is_the_stated_rule(acc in accumulator(), p in proptest::array::uniform8((finite(), finite()))) {
+            prop_assert_eq!(mac_bf16(acc, p).to_bits(), slow(Some(acc), &p).to_bits());
+            prop_assert_eq!(mul_products(&p).to_bits(), slow(None, &p).to_bits());
+        }
+
+        #[test]
+        fn elementwise_and_sums_are_the_stated_rule(x in accumulator(), y in accumulator(), a in finite(), b in finite()) {
+            prop_assert_eq!(mul(a, b).to_bits(), slow(None, &[(a, b)]).to_bits());
+            prop_assert_eq!(mac(x, a, b).to_bits(), slow(Some(x), &[(a, b)]).to_bits());
+            prop_assert_eq!(msc(x, a, b).to_bits(), slow(Some(x), &[(a ^ 0x8000, b)]).to_bits());
+            // 1.0 is a bf16: x + y is then a lane with one product per term.
+            if y.to_bits() & 0xffff == 0 {
+                let one = (0x3f80, (y.to_bits() >> 16) as u16);
+                prop_assert_eq!(fadd(x, y).to_bits(), slow(Some(x), &[one]).to_bits());
+            }
+            prop_assert_eq!(fsub(x, y).to_bits(), fadd(x, -y).to_bits());
+        }
+
+        #[test]
+        fn a_product_in_range_is_exact(a in finite(), b in finite()) {
+            let exact = f64::from(f32_value(a)) * f64::from(f32_value(b));
+            if exact.abs() >= f64::from(f32::MIN_POSITIVE) && exact.abs() <= f64::from(f32::MAX) {
+                prop_assert_eq!(f64::from(mul(a, b)), exact);
+            }
+        }
+
+        #[test]
+        fn conversion_to_even_is_the_half_crates(bits: u32) {
+            let x = f32::from_bits(bits);
+            if !x.is_nan() {
+                let half = half::bf16::from_f32(x).to_bits();
+                prop_assert_eq!(bf16_from_f32(bits, Rounding::ConvEven), half);
+            }
+            for rounding in Rounding::ALL {
+                let back = bf16_from_f32(f32_from_bf16((bits >> 16) as u16), rounding);
+                prop_assert_eq!(back, (bits >> 16) as u16);
+            }
+        }
+
+        #[test]
+        fn order_is_that_of_the_values(a in finite(), b in finite()) {
+            let (x, y) = (f32_value(a), f32_value(b));
+            prop_assert_eq!(lt(a, b), x < y);
+            prop_assert_eq!(ge(a, b), x >= y);
+            prop_assert_eq!(f32_value(max(a, b)), if x < y { y } else { x });
+            prop_assert_eq!(f32_value(min(a, b)), if x >= y { y } else { x });
+        }
+    }
+
+    #[test]
+    fn infinities_and_nan() {
+        let (inf, one, nan) = (0x7f80, 0x3f80, 0x7fc1);
+        assert_eq!(mul(inf, one), f32::INFINITY);
+        assert_eq!(mac(f32::NEG_INFINITY, one, one), f32::NEG_INFINITY);
+        assert_eq!(mac(f32::NEG_INFINITY, inf, one).to_bits() & !SIGN, EXPONENT | 1);
+        assert_eq!(mul(inf, 0).to_bits() & !SIGN, EXPONENT | 1);
+        assert_eq!(mul(nan, one).to_bits(), EXPONENT | 1);
+        assert_eq!(mul(nan | 0x8000, one).to_bits(), SIGN | EXPONENT | 1);
+        assert_eq!(fadd(f32::NAN, 1.0).to_bits(), EXPONENT | 1);
+        // A larger finite product keeps its mantissa under the NaN, as seen on silicon.
+        let big = mul_products(&[(0x304e, 0x7fa1), (0xe2e0, 0x4def)]);
+        assert!(big.is_nan() && big.to_bits() & 0x7f_ffff != 1);
+    }
+
+    #[test]
+    fn small_terms_are_rounded_to_the_grid_of_the_greatest() {
+        // 1 and seven halves of the grid's unit: each rounds to even, 0; IEEE sums them first.
+        let half_unit = (0x3980, 0x3980); // 2^-12 x 2^-12
+        let mut products = [half_unit; 8];
+        products[0] = (0x3f80, 0x3f80);
+        assert_eq!(mul_products(&products), 1.0);
+        // 1 - 2^-24 is half a unit from 1 and rounds to it; IEEE gives -2^-24.
+        assert_eq!(fadd(-1.0, f32::from_bits(0x3f7f_ffff)), 0.0);
+    }
 }

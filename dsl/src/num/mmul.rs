@@ -196,3 +196,74 @@ fn mmul_wide<
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rand::{RngExt, SeedableRng, rngs::SmallRng};
+
+    /// A row-major product by its definition, lane sums exact and wrapped at the end.
+    fn naive(acc: &[i64], a: &[i64], b: &[i64], [m, k, n]: [usize; 3]) -> Vec<i128> {
+        let dot = |i: usize, j: usize| {
+            (0..k).map(|p| i128::from(a[i * k + p]) * i128::from(b[p * n + j])).sum::<i128>()
+        };
+        (0..m * n).map(|at| i128::from(acc[at]) + dot(at / n, at % n)).collect()
+    }
+
+    /// A lane of each type: extremes often, for they are where narrow sums overflow.
+    macro_rules! lanes {
+        ($rng:ident, $t:ty, $count:literal) => {{
+            let mut lanes = [0 as $t; $count];
+            let extreme = $rng.random_range(0..3);
+            for lane in &mut lanes {
+                *lane = match extreme {
+                    0 => <$t>::MIN,
+                    1 if $rng.random_bool(0.5) => <$t>::MAX,
+                    1 => <$t>::MIN,
+                    _ => $rng.random(),
+                };
+            }
+            lanes
+        }};
+    }
+
+    macro_rules! agrees {
+        ($rng:ident, $m:literal x $k:literal x $n:literal, $a:ty, $b:ty, $acc:ty, $la:literal, $lb:literal, $lc:literal) => {{
+            let (a, b, mut acc) = (lanes!($rng, $a, $la), lanes!($rng, $b, $lb), lanes!($rng, $acc, $lc));
+            let want = naive(&acc.map(i64::from), &a.map(i64::from), &b.map(i64::from), [$m, $k, $n]);
+            mmul_int::<$a, $b, $acc, $m, $k, $n, $la, $lb, $lc>(&mut acc, &a, &b);
+            let want: Vec<$acc> = want.into_iter().map(|lane| lane as $acc).collect();
+            prop_assert_eq!(
+                &acc[..],
+                &want[..],
+                "{}x{}x{} {} {}",
+                $m,
+                $k,
+                $n,
+                stringify!($a),
+                stringify!($b)
+            );
+        }};
+    }
+
+    proptest! {
+        #[test]
+        fn every_shape_is_the_naive_product(seed: u64) {
+            let mut rng = SmallRng::seed_from_u64(seed);
+            agrees!(rng, 4 x 8 x 8, i8, i8, i32, 32, 64, 32);
+            agrees!(rng, 4 x 8 x 8, u8, i8, i32, 32, 64, 32);
+            agrees!(rng, 4 x 8 x 8, i8, u8, i32, 32, 64, 32);
+            agrees!(rng, 4 x 8 x 8, u8, u8, i32, 32, 64, 32);
+            agrees!(rng, 2 x 8 x 8, i8, i8, i32, 16, 64, 16);
+            agrees!(rng, 4 x 4 x 8, i16, i8, i32, 16, 32, 32);
+            agrees!(rng, 4 x 8 x 4, i16, i8, i64, 32, 32, 16);
+            agrees!(rng, 2 x 8 x 8, i16, i8, i64, 16, 64, 16);
+            agrees!(rng, 4 x 2 x 8, i16, i16, i32, 8, 16, 32);
+            agrees!(rng, 4 x 4 x 4, i16, i16, i64, 16, 16, 16);
+            agrees!(rng, 2 x 4 x 8, i16, i16, i64, 8, 32, 16);
+            agrees!(rng, 4 x 4 x 4, i32, i16, i64, 16, 16, 16);
+            agrees!(rng, 3 x 5 x 2, i8, i8, i32, 15, 10, 6);
+        }
+    }
+}

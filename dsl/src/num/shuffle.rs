@@ -139,3 +139,43 @@ pub fn shuffle(mode: u8, a: &[u8; 64], b: &[u8; 64]) -> [u8; 64] {
     // The mask lets the compiler drop the bounds check; routes are below 128.
     route.map(|at| both[usize::from(at & 127)])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn operands() -> ([u8; 64], [u8; 64]) {
+        (std::array::from_fn(|i| i as u8), std::array::from_fn(|i| 64 + i as u8))
+    }
+
+    #[test]
+    fn modes_are_in_the_order_of_their_codes() {
+        assert!(MODES.iter().enumerate().all(|(i, m)| usize::from(m.mode) == i));
+    }
+
+    #[test]
+    fn transposing_back_gives_both_operands() {
+        // The inverse of rows x cols is cols x rows, applied to both halves of the result.
+        for (there, back) in [
+            ([T8_64X2_LO, T8_64X2_HI], [T8_2X64_LO, T8_2X64_HI]),
+            ([T16_16X4_LO, T16_16X4_HI], [T16_4X16_LO, T16_4X16_HI]),
+            ([T32_8X4_LO, T32_8X4_HI], [T32_4X8_LO, T32_4X8_HI]),
+            ([T256_2X2_LO, T256_2X2_HI], [T256_2X2_LO, T256_2X2_HI]),
+        ] {
+            let (a, b) = operands();
+            let (low, high) = (shuffle(there[0], &a, &b), shuffle(there[1], &a, &b));
+            assert_eq!(shuffle(back[0], &low, &high), a, "mode {}", there[0]);
+            assert_eq!(shuffle(back[1], &low, &high), b, "mode {}", there[0]);
+        }
+    }
+
+    #[test]
+    fn a_mode_beyond_the_table_keeps_one_byte_and_only_six_bits_count() {
+        let (a, b) = ([7; 64], [9; 64]);
+        let mut one = [0; 64];
+        one[0] = 7;
+        assert_eq!(shuffle(48, &a, &b), one);
+        assert_eq!(shuffle(63, &a, &b), one);
+        assert_eq!(shuffle(64 + T512_1X2_HI, &a, &b), b);
+    }
+}

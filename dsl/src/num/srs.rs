@@ -155,3 +155,99 @@ fn round_lanes_i32<const N: usize>(acc: &[i32; N], shift: u32, rounding: Roundin
         Rounding::ConvOdd => lanes!(Rounding::ConvOdd),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Rounding by its definition: between the integers around value / 2^shift, in exact
+    /// arithmetic.
+    fn slow_round(value: i64, shift: u32, rounding: Rounding) -> i64 {
+        let (value, unit) = (i128::from(value), 1i128 << shift);
+        let below = value.div_euclid(unit);
+        let above = if below * unit == value { below } else { below + 1 };
+        let (to_below, to_above) = (value - below * unit, above * unit - value);
+        let (near_zero, far_from_zero) = if value < 0 { (above, below) } else { (below, above) };
+        let (even, odd) = if below % 2 == 0 { (below, above) } else { (above, below) };
+        let nearest = |tie| match to_below.cmp(&to_above) {
+            std::cmp::Ordering::Less => below,
+            std::cmp::Ordering::Greater => above,
+            std::cmp::Ordering::Equal => tie,
+        };
+        let rounded = match rounding {
+            Rounding::Floor => below,
+            Rounding::Ceil => above,
+            Rounding::TowardZero => near_zero,
+            Rounding::AwayFromZero => far_from_zero,
+            Rounding::NegInf => nearest(below),
+            Rounding::PosInf => nearest(above),
+            Rounding::SymZero => nearest(near_zero),
+            Rounding::SymInf => nearest(far_from_zero),
+            Rounding::ConvEven => nearest(if to_below == 0 { below } else { even }),
+            Rounding::ConvOdd => nearest(if to_below == 0 { below } else { odd }),
+        };
+        i64::try_from(rounded).expect("no larger than the value")
+    }
+
+    fn slow_saturate(value: i64, bits: u32, signed: bool, saturation: Saturation) -> i64 {
+        let size = 1i128 << bits;
+        let (min, max) = if signed { (-size / 2, size / 2 - 1) } else { (0, size - 1) };
+        let value = i128::from(value);
+        let fitted = match saturation {
+            Saturation::Off => (value - min).rem_euclid(size) + min,
+            Saturation::On => value.max(min).min(max),
+            Saturation::Symmetric => value.max(if signed { -max } else { 0 }).min(max),
+        };
+        i64::try_from(fitted).expect("at most 63 bits")
+    }
+
+    /// Values of every magnitude, and ones around ties.
+    fn value() -> impl Strategy<Value = i64> {
+        let scaled = (any::<i64>(), 0u32..64).prop_map(|(v, s)| v >> s);
+        let near_tie = (any::<i32>(), 0u32..31, -1i64..=1).prop_map(|(v, s, d)| (i64::from(v) << s) + d);
+        prop_oneof![scaled, near_tie, Just(i64::MIN), Just(i64::MAX)]
+    }
+
+    proptest! {
+        #[test]
+        fn round_shift_is_the_definition(v in value(), shift in 0u32..64) {
+            for rounding in Rounding::ALL {
+                prop_assert_eq!(round_shift(v, shift, rounding), slow_round(v, shift, rounding), "{:?}", rounding);
+            }
+        }
+
+        #[test]
+        fn srs_is_round_then_saturate(v in value(), shift in 0i32..64, signed: bool,
+                                      bits in prop_oneof![Just(8u32), Just(16), Just(32)]) {
+            for rounding in Rounding::ALL {
+                for saturation in Saturation::ALL {
+                    let slow = slow_saturate(slow_round(v, shift as u32, rounding), bits, signed, saturation);
+                    prop_assert_eq!(srs(v, shift, bits, signed, rounding, saturation), slow,
+                                    "{:?} {:?}", rounding, saturation);
+                }
+            }
+        }
+
+        #[test]
+        fn lanes_of_32_bits_agree_with_single_ones(seed in proptest::array::uniform8(value()), shift in 0i32..64,
+                                                   signed: bool,
+                                                   bits in prop_oneof![Just(8u32), Just(16), Just(32)]) {
+            let acc = seed.map(|v| v as i32);
+            for rounding in Rounding::ALL {
+                for saturation in Saturation::ALL {
+                    let fast = srs_lanes_i32(&acc, shift, bits, signed, rounding, saturation);
+                    let one = acc.map(|v| srs(v.into(), shift, bits, signed, rounding, saturation) as i32);
+                    prop_assert_eq!(fast, one, "{:?} {:?}", rounding, saturation);
+                }
+            }
+        }
+
+        #[test]
+        fn ups_is_a_wrapping_product(v in any::<i32>(), shift in 0i32..64) {
+            let exact = i128::from(v) << shift;
+            prop_assert_eq!(ups(v.into(), shift, 64), exact as i64);
+            prop_assert_eq!(ups(v.into(), shift, 32), i64::from(exact as i32));
+        }
+    }
+}
