@@ -17,6 +17,9 @@ pub(super) trait AccLane: Pod {
     fn wrap(value: i64) -> Self;
     fn add(a: Self, b: Self) -> Self;
     fn sub(a: Self, b: Self) -> Self;
+    fn srs<V: VecLane, const N: usize>(acc: &[Self; N], shift: i32, cx: &EvalCx) -> [V; N] {
+        acc.map(|a| V::wrap(num::srs::srs(a.to_i64(), shift, V::BITS, V::SIGNED, cx.rounding, cx.saturation)))
+    }
 }
 impl AccLane for i32 {
     const BITS: u32 = 32;
@@ -31,6 +34,10 @@ impl AccLane for i32 {
     }
     fn sub(a: i32, b: i32) -> i32 {
         a.wrapping_sub(b)
+    }
+    fn srs<V: VecLane, const N: usize>(acc: &[i32; N], shift: i32, cx: &EvalCx) -> [V; N] {
+        let lanes = num::srs::srs_lanes_i32(acc, shift, V::BITS, V::SIGNED, cx.rounding, cx.saturation);
+        lanes.map(|a| V::wrap(a.into()))
     }
 }
 impl AccLane for i64 {
@@ -78,10 +85,7 @@ fn ups<V: VecLane, A: AccLane, const N: usize>(_: &EvalCx, ins: &[&Reg], out: &m
 
 fn srs<V: VecLane, A: AccLane, const N: usize>(cx: &EvalCx, ins: &[&Reg], out: &mut Reg) {
     let shift = ins[1].as_scalar();
-    let lanes = ins[0].lanes::<A, N>();
-    for (o, &a) in out.lanes_mut::<V, N>().iter_mut().zip(lanes) {
-        *o = V::wrap(num::srs::srs(a.to_i64(), shift, V::BITS, V::SIGNED, cx.rounding, cx.saturation));
-    }
+    *out.lanes_mut::<V, N>() = A::srs::<V, N>(ins[0].lanes(), shift, cx);
 }
 
 fn acc2<A: Pod, const N: usize>(ins: &[&Reg], out: &mut Reg, f: impl Fn(A, A) -> A) {
