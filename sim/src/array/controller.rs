@@ -140,3 +140,57 @@ impl Controller {
         self.waits_for() == Some(channel)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Action, Command, Controller};
+    use crate::array::dma::Task;
+    use crate::array::memory::Walk;
+    use crate::array::timing::ControllerCosts;
+    use kiln_dsl::array::lowered::Direction;
+
+    const COSTS: ControllerCosts = ControllerCosts {
+        push_cold: 1000,
+        push_mm2s: 300,
+        push_s2mm: 400,
+        push_next: 50,
+        wait_first: 7000,
+        wait_later: 2,
+    };
+
+    fn push(direction: Direction) -> Command {
+        let walk = Walk::linear(0, 4);
+        let task = Task { buffer: 0, walk, run_words: 1, runs: 1, run_stride_bytes: 0, token: true };
+        Command::Push { channel: 0, direction, task }
+    }
+
+    #[test]
+    fn commands_cost_what_comes_before_them_makes_them() {
+        let wait = Command::Wait { channel: 1 };
+        let (read, write) = (push(Direction::Mm2s), push(Direction::S2mm));
+        let mut controller = Controller::new(vec![read, read, wait, write, wait, read], 2, COSTS);
+        assert_eq!(controller.start(10), Action::Busy(1010), "the first push is cold");
+        assert!(controller.complete().is_some());
+        assert_eq!(controller.start(1010), Action::Busy(1060), "a push follows a push");
+        assert!(controller.complete().is_some());
+        assert_eq!(controller.start(1060), Action::Blocked);
+        assert_eq!(controller.waits_for(), Some(1));
+        assert!(!controller.token(0, 2000), "a token of another channel");
+        assert!(controller.token(1, 3000));
+        assert_eq!(
+            controller.start(3000),
+            Action::Busy(10_000),
+            "the first wait takes the token's whole way"
+        );
+        assert!(controller.complete().is_none());
+        assert!(!controller.token(1, 9000), "not waited for yet");
+        assert_eq!(controller.start(10_000), Action::Busy(10_400), "a push after a wait");
+        assert!(controller.complete().is_some());
+        assert_eq!(controller.start(10_400), Action::Busy(10_402), "the token is there");
+        assert!(controller.complete().is_none());
+        assert_eq!(controller.start(10_402), Action::Busy(10_702));
+        assert!(controller.complete().is_some());
+        assert_eq!(controller.start(10_702), Action::Finished);
+        assert_eq!(controller.busy_cycles(), 1000 + 50 + 7000 + 400 + 2 + 300);
+    }
+}

@@ -1,6 +1,7 @@
 //! What can be wrong with a simulation: the array cannot be built, or it does wrong or stops.
 
 use super::engine::Cycles;
+use crate::core::RunError;
 use crate::executor::ExecError;
 use kiln_dsl::array::lowered::{Channel, Direction};
 use kiln_dsl::array::{KernelId, ObjectId, Port, Tile};
@@ -331,6 +332,12 @@ pub enum SimError {
     Invalid {
         /// Everything that is wrong.
         problems: Vec<Problem>,
+    },
+    /// A kernel could not be prepared.
+    #[error("the design's kernels cannot be run: {source}")]
+    Prepare {
+        /// Why.
+        source: RunError,
     },
     /// Nothing can move and the sequence is not done.
     #[error("deadlock at cycle {cycle}: nothing can move:{}", lines(waiting))]

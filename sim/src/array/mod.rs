@@ -40,6 +40,7 @@ pub use engine::Cycles;
 pub use error::{Problem, SimError, Waiting};
 pub use memory::UNINITIALISED;
 
+use crate::core::{CoreExecutor, Engine as CoreEngine};
 use crate::executor::KernelExecutor;
 use crate::report::{ChannelReport, CoreReport, KernelReport, SimReport};
 use kiln_dsl::Verified;
@@ -68,6 +69,24 @@ impl Default for SimOptions {
     }
 }
 
+/// Runs a design's sequence on real bytes, its kernels compiled for this run: see [`simulate_with`],
+/// which a caller that runs a design often gives a [`CoreExecutor`] of its own.
+///
+/// # Errors
+/// As [`simulate_with`], or a kernel that cannot be prepared.
+pub fn simulate(
+    design: &Verified<Design>,
+    lowered: &Lowered,
+    device: &Device,
+    profile: &Profile,
+    host: &mut [Vec<u8>],
+    options: &SimOptions,
+) -> Result<SimReport, SimError> {
+    let mut executor = CoreExecutor::new(&design.kernels, device, CoreEngine::Compiled)
+        .map_err(|source| SimError::Prepare { source })?;
+    simulate_with(design, lowered, device, profile, host, options, &mut executor)
+}
+
 /// Runs a design's sequence on real bytes: `host` holds one byte vector per buffer of the sequence, in
 /// order, of the size of its type; results are written there. Kernels run on `executor`.
 ///
@@ -79,19 +98,6 @@ impl Default for SimOptions {
 /// lock over its maximum, a kernel that fails, or more cycles than allowed.
 pub fn simulate_with(
     design: &Verified<Design>,
-    lowered: &Lowered,
-    device: &Device,
-    profile: &Profile,
-    host: &mut [Vec<u8>],
-    options: &SimOptions,
-    executor: &mut dyn KernelExecutor,
-) -> Result<SimReport, SimError> {
-    run(design, lowered, device, profile, host, options, executor)
-}
-
-/// [`simulate_with`] for designs that tests make by hand.
-pub(crate) fn run(
-    design: &Design,
     lowered: &Lowered,
     device: &Device,
     profile: &Profile,

@@ -3,7 +3,7 @@
 use crate::support::*;
 use kiln_dsl::array::{CoreBuilder, DesignBuilder, KernelId, MemType, ObjectId, Port, WordRef};
 use kiln_dsl::kernel::Elem;
-use kiln_sim::array::UNINITIALISED;
+use kiln_sim::array::{UNINITIALISED, simulate};
 use kiln_sim::trace::Event;
 
 #[test]
@@ -24,6 +24,25 @@ fn one_core_returns_what_it_was_sent_plus_one() {
     assert!(buffers >= 4 * 256);
     assert_eq!(report.l1_peak_bytes, u64::from(buffers + 1024));
     assert_eq!(report.l2_peak_bytes, 0);
+}
+
+#[test]
+fn real_kernels_run_in_place_and_take_their_time() {
+    for ready in [one_core(256, 7, 7), broadcast(256, 5)] {
+        let profile = ready.device.profile(ready.profile).unwrap();
+        let mut host: Vec<Vec<u8>> =
+            ready.design.sequence.buffers.iter().map(|b| vec![0; b.ty.bytes() as usize]).collect();
+        host[0] = ramp(host[0].len() as u32);
+        let report =
+            simulate(&ready.design, &ready.lowered, &ready.device, profile, &mut host, &ready.options)
+                .unwrap();
+        assert!(host[1..].iter().all(|y| *y == host[0]));
+        for (core, kernel) in report.cores.iter().zip(&report.kernels) {
+            assert_eq!((core.calls, core.busy_cycles), (kernel.calls, kernel.cycles));
+            // Four vectors of 64 bytes, each at least a load and a store of 32 bytes twice.
+            assert!(kernel.cycles >= kernel.calls * 8, "{kernel:?}");
+        }
+    }
 }
 
 #[test]
