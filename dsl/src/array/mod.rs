@@ -10,5 +10,6 @@ mod verify;
 
 pub use build::{CopyRef, CoreBuilder, DesignBuilder, FifoRef, IntoArgs, SequenceBuilder};
 pub use ir::*;
+pub(crate) use lower::{COUNTER_PREFIX, allocate, tiles_used, words_used};
 pub use lower::{LowerError, LowerMode, lower};
 pub use verify::{ArrayError, ArrayErrors, verify};

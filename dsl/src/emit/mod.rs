@@ -1,7 +1,14 @@
 //! What leaves Kiln: AIE2 C++ for kernels, MLIR for designs.
 
 mod cpp;
+mod mlir;
+mod mlir_parse;
 pub(crate) use cpp::c_element;
 pub use cpp::{CppError, emit_cpp};
 #[cfg(test)]
 pub(crate) use cpp::{template, type_name};
+pub use mlir::{MLIR_AIE_SPAN, MlirError, emit_mlir};
+pub use mlir_parse::{
+    MlirBuffer, MlirCopy, MlirCore, MlirDesign, MlirFifo, MlirFunction, MlirLink, MlirParseError,
+    MlirSequence, MlirStep, MlirStmt, MlirTrips, MlirValue, parse_mlir,
+};

@@ -5,7 +5,7 @@ mod dma;
 mod place;
 mod pools;
 
-pub(crate) use cores::{each_stmt, ends_used};
+pub(crate) use cores::{each_stmt, ends_used, words_used};
 pub(crate) use place::{Memory, Request, place};
 pub(crate) use pools::{LinkView, Plan, link_of, plan};
 
@@ -144,6 +144,9 @@ pub(crate) fn buffers_wanted(design: &Design, plan: &Plan, mode: LowerMode, tile
     wanted
 }
 
+/// Start of the names that the toolchain makes for buffers without one.
+pub(crate) const COUNTER_PREFIX: &str = "_anonymous";
+
 /// The buffer of FIFO positions that the dynamic lowering gives a core: one i32 per end it
 /// acquires from, numbered over all cores whose tile is an end of some FIFO.
 fn counters(design: &Design, mode: LowerMode, tile: Tile) -> Option<Wanted> {
@@ -155,7 +158,7 @@ fn counters(design: &Design, mode: LowerMode, tile: Tile) -> Option<Wanted> {
         design.cores.iter().filter(|c| on_fifo(c.tile)).enumerate().find(|(_, c)| c.tile == tile)?;
     let bytes = 4 * ends_used(core).len() as u64;
     (bytes > 0).then(|| Wanted {
-        name: format!("_anonymous{number}"),
+        name: format!("{COUNTER_PREFIX}{number}"),
         request: Request { bytes, bank: None },
         init: None,
         pool: None,

@@ -190,9 +190,13 @@ pub(crate) fn shared_memory(design: &Design, device: &Device, id: FifoId) -> Opt
     }
 }
 
+/// Depths beyond this are modelled as this: far more than a lock counts to, so that nothing fits
+/// either way, and few enough to list.
+const MODELLED_DEPTH: u32 = 255;
+
 /// Objects that an end holds.
 fn depth(fifo: &Fifo, at: usize) -> u32 {
-    fifo.depths.get(at).copied().unwrap_or(0)
+    fifo.depths.get(at).copied().unwrap_or(0).min(MODELLED_DEPTH)
 }
 
 /// Name, place and order of one end of a FIFO that needs DMA.

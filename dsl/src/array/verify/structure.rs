@@ -81,6 +81,14 @@ impl Check<'_> {
             }
             seen.push(name);
         }
+        let mut arguments: Vec<&str> = Vec::new();
+        for buffer in &design.sequence.buffers {
+            self.symbol(&buffer.name, &Loc::UNKNOWN);
+            if arguments.contains(&buffer.name.as_str()) {
+                self.push(ArrayError::DuplicateSymbol { name: buffer.name.clone(), loc: Loc::UNKNOWN });
+            }
+            arguments.push(&buffer.name);
+        }
     }
 
     fn symbol(&mut self, name: &str, loc: &Loc) {

@@ -1,0 +1,503 @@
+//! Reads the subset of MLIR that [`emit_mlir`](super::emit_mlir) writes, and its older spellings in
+//! hand-written designs, into a form that two designs can be compared in.
+//!
+//! What does not matter is gone: SSA names (values are resolved to what they are), the order of
+//! declarations, object file names, one depth or a list of equal ones, the bound of an endless loop,
+//! `memref.reinterpret_cast` at offset 0 or `memref.view`.
+
+mod core;
+mod cursor;
+
+use crate::array::{Dim, Tile};
+use cursor::Cursor;
+use std::collections::BTreeMap;
+use thiserror::Error;
+
+/// What the parser met instead of what it knows.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("MLIR line {line}, column {column}: expected {expected}, got `{got}`")]
+pub struct MlirParseError {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in bytes, from 1.
+    pub column: usize,
+    /// What could have stood there.
+    pub expected: String,
+    /// The text there.
+    pub got: String,
+}
+
+/// A device with its design, in comparable form.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct MlirDesign {
+    /// `npu1`, `npu1_1col`, ...
+    pub device: String,
+    /// External functions by name.
+    pub functions: BTreeMap<String, MlirFunction>,
+    /// Declared tiles, in order of column and row.
+    pub tiles: Vec<Tile>,
+    /// Core-local buffers by name.
+    pub buffers: BTreeMap<String, MlirBuffer>,
+    /// Object FIFOs by name.
+    pub fifos: BTreeMap<String, MlirFifo>,
+    /// Links, ordered by the names of their sources and targets.
+    pub links: Vec<MlirLink>,
+    /// Cascade connections (from, to), in order.
+    pub cascades: Vec<(Tile, Tile)>,
+    /// Core programs by tile.
+    pub cores: BTreeMap<Tile, MlirCore>,
+    /// The runtime sequence.
+    pub sequence: MlirSequence,
+}
+
+/// An external function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MlirFunction {
+    /// Types of its parameters.
+    pub types: Vec<String>,
+    /// Whether it names an object file.
+    pub linked: bool,
+}
+
+/// An `aie.buffer`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MlirBuffer {
+    /// Where.
+    pub tile: Tile,
+    /// Its type.
+    pub ty: String,
+    /// Its bank.
+    pub bank: Option<i64>,
+    /// The text between the brackets of `dense<..>`.
+    pub init: Option<String>,
+}
+
+/// An `aie.objectfifo`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MlirFifo {
+    /// Fills objects.
+    pub producer: Tile,
+    /// Drain them.
+    pub consumers: Vec<Tile>,
+    /// Objects at each end, producer first.
+    pub depths: Vec<i64>,
+    /// Type of an object.
+    pub object: String,
+    /// Order in which the producer's DMA reads.
+    pub to_stream: Vec<Dim>,
+    /// Order in which each consumer's DMA writes.
+    pub from_stream: Vec<Vec<Dim>>,
+}
+
+/// An `aie.objectfifo.link`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MlirLink {
+    /// FIFOs that end there.
+    pub sources: Vec<String>,
+    /// FIFOs that start there.
+    pub targets: Vec<String>,
+    /// Offsets of joined parts.
+    pub source_offsets: Vec<i64>,
+    /// Offsets of split parts.
+    pub target_offsets: Vec<i64>,
+}
+
+/// An `aie.core`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MlirCore {
+    /// `stack_size`.
+    pub stack_bytes: Option<i64>,
+    /// Its program.
+    pub body: Vec<MlirStmt>,
+}
+
+/// A value, resolved to what it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MlirValue {
+    /// A constant.
+    Constant(i64),
+    /// Object `element` of the program's acquire number `acquire`.
+    Object {
+        /// Number of the acquire, in program order.
+        acquire: usize,
+        /// Position among its objects.
+        element: i64,
+    },
+    /// A core-local buffer.
+    Buffer(String),
+    /// A part of another value.
+    View {
+        /// Of which.
+        of: Box<MlirValue>,
+        /// First byte.
+        byte_offset: i64,
+        /// Its type.
+        ty: String,
+    },
+    /// An element loaded from a value.
+    Load {
+        /// From which.
+        of: Box<MlirValue>,
+        /// Position.
+        index: i64,
+    },
+}
+
+/// How often a loop runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MlirTrips {
+    /// For ever: a bound of 2^32 - 1 or more.
+    Endless,
+    /// A constant.
+    Constant(i64),
+    /// A value read at run time.
+    Value(MlirValue),
+}
+
+/// One statement of a core.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MlirStmt {
+    /// `scf.for` from 0 by 1.
+    For {
+        /// Trip count.
+        trips: MlirTrips,
+        /// Body.
+        body: Vec<MlirStmt>,
+    },
+    /// `aie.objectfifo.acquire`.
+    Acquire {
+        /// FIFO.
+        fifo: String,
+        /// `Produce` or `Consume`.
+        port: String,
+        /// How many objects.
+        count: i64,
+    },
+    /// `aie.objectfifo.release`.
+    Release {
+        /// FIFO.
+        fifo: String,
+        /// `Produce` or `Consume`.
+        port: String,
+        /// How many objects.
+        count: i64,
+    },
+    /// `func.call`.
+    Call {
+        /// Function.
+        function: String,
+        /// Arguments.
+        args: Vec<MlirValue>,
+    },
+    /// `scf.index_switch`.
+    Switch {
+        /// On what.
+        on: MlirValue,
+        /// Value and body of each case.
+        cases: Vec<(i64, Vec<MlirStmt>)>,
+        /// Otherwise.
+        default: Vec<MlirStmt>,
+    },
+}
+
+/// An `aie.runtime_sequence`.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct MlirSequence {
+    /// Types of the host buffers.
+    pub buffers: Vec<String>,
+    /// Commands, in order.
+    pub steps: Vec<MlirStep>,
+}
+
+/// One command of a sequence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MlirStep {
+    /// `aiex.npu.dma_memcpy_nd`.
+    Copy(MlirCopy),
+    /// `aiex.npu.dma_wait`.
+    Wait(String),
+}
+
+/// An `aiex.npu.dma_memcpy_nd`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MlirCopy {
+    /// Position of the host buffer.
+    pub buffer: usize,
+    /// FIFO.
+    pub fifo: String,
+    /// Offsets, sizes and strides, outermost first.
+    pub access: [Vec<i64>; 3],
+    /// BD.
+    pub id: i64,
+    /// Whether it issues a token.
+    pub token: bool,
+}
+
+/// Parses one module with one device.
+///
+/// # Errors
+/// The first place where the text leaves the subset.
+pub fn parse_mlir(text: &str) -> Result<MlirDesign, MlirParseError> {
+    let mut parser = Parser { c: Cursor::new(text), design: MlirDesign::default(), values: BTreeMap::new() };
+    parser.module()?;
+    let mut design = parser.design;
+    design.tiles.sort_unstable();
+    design.links.sort();
+    Ok(design)
+}
+
+/// What a name of the device's region stands for.
+#[derive(Clone)]
+enum Named {
+    Tile(Tile),
+    Buffer(String),
+    Core,
+}
+
+struct Parser<'t> {
+    c: Cursor<'t>,
+    design: MlirDesign,
+    values: BTreeMap<String, Named>,
+}
+
+type Parsed<T> = Result<T, MlirParseError>;
+
+impl Parser<'_> {
+    fn module(&mut self) -> Parsed<()> {
+        self.c.expect("module")?;
+        self.c.expect("{")?;
+        self.c.expect("aie.device(")?;
+        self.design.device = self.c.word()?.to_owned();
+        self.c.expect(")")?;
+        self.c.expect("{")?;
+        while !self.c.eat("}") {
+            self.declaration()?;
+        }
+        self.c.expect("}")?;
+        if self.c.at_end() { Ok(()) } else { Err(self.c.error("end of text")) }
+    }
+
+    fn declaration(&mut self) -> Parsed<()> {
+        if self.c.eat("func.func") {
+            self.function()
+        } else if self.c.eat("aie.objectfifo.link") {
+            self.link()
+        } else if self.c.eat("aie.objectfifo") {
+            self.fifo()
+        } else if self.c.eat("aie.cascade_flow") {
+            let ends = self.c.list("(", ")", |c| c.value().map(str::to_owned))?;
+            let tiles: Parsed<Vec<Tile>> = ends.iter().map(|name| self.tile_named(name)).collect();
+            match tiles?[..] {
+                [from, to] => self.design.cascades.push((from, to)),
+                _ => return Err(self.c.error("two tiles before this")),
+            }
+            Ok(())
+        } else if self.c.eat("aie.runtime_sequence") {
+            self.sequence()
+        } else {
+            self.definition()
+        }
+    }
+
+    /// `%name = aie.tile | aie.buffer | aie.core`.
+    fn definition(&mut self) -> Parsed<()> {
+        let name = self.c.value()?.to_owned();
+        self.c.expect("=")?;
+        let named = if self.c.eat("aie.tile") {
+            let at = self.c.list("(", ")", Cursor::integer)?;
+            let place = |i: usize| at.get(i).and_then(|&v| u8::try_from(v).ok());
+            let (Some(col), Some(row)) = (place(0), place(1)) else {
+                return Err(self.c.error("a tile before this"));
+            };
+            self.design.tiles.push(Tile::new(col, row));
+            Named::Tile(Tile::new(col, row))
+        } else if self.c.eat("aie.buffer") {
+            Named::Buffer(self.buffer()?)
+        } else {
+            self.c.expect("aie.core")?;
+            self.core()?;
+            Named::Core
+        };
+        self.values.insert(name, named);
+        Ok(())
+    }
+
+    fn tile_named(&mut self, name: &str) -> Parsed<Tile> {
+        match self.values.get(name) {
+            Some(Named::Tile(tile)) => Ok(*tile),
+            _ => Err(self.c.error(format!("before this a tile, not %{name},"))),
+        }
+    }
+
+    fn tile(&mut self) -> Parsed<Tile> {
+        let name = self.c.value()?.to_owned();
+        self.tile_named(&name)
+    }
+
+    /// `{key = value, ...}`, if there is one.
+    fn attributes(&mut self) -> Parsed<BTreeMap<String, String>> {
+        if !self.c.sees("{") {
+            return Ok(BTreeMap::new());
+        }
+        let pairs = self.c.list("{", "}", |c| {
+            let key = c.word()?.to_owned();
+            let value = if c.eat("=") { c.attribute()?.to_owned() } else { String::new() };
+            Ok((key, value))
+        })?;
+        Ok(pairs.into_iter().collect())
+    }
+
+    /// The integer of `5 : i32`.
+    fn integer_of(&mut self, attribute: &str) -> Parsed<i64> {
+        let digits = attribute.split(':').next().unwrap_or("").trim();
+        digits.parse().map_err(|_| self.c.error(format!("an integer instead of {attribute} before this")))
+    }
+
+    fn function(&mut self) -> Parsed<()> {
+        self.c.expect("private")?;
+        let name = self.c.symbol()?.to_owned();
+        let types = self.c.list("(", ")", Cursor::ty)?;
+        let linked = self.c.eat("attributes") && self.attributes()?.contains_key("link_with");
+        self.design.functions.insert(name, MlirFunction { types, linked });
+        Ok(())
+    }
+
+    fn buffer(&mut self) -> Parsed<String> {
+        self.c.expect("(")?;
+        let tile = self.tile()?;
+        self.c.expect(")")?;
+        let attributes = self.attributes()?;
+        let name = attributes.get("sym_name").map(|n| n.trim_matches('"').to_owned());
+        let Some(name) = name else { return Err(self.c.error("a sym_name before this")) };
+        let bank = attributes.get("mem_bank").cloned();
+        let bank = bank.map(|b| self.integer_of(&b)).transpose()?;
+        self.c.expect(":")?;
+        let ty = self.c.ty()?;
+        let init = if self.c.eat("=") {
+            self.c.expect("dense<")?;
+            let text = if self.c.sees("\"") {
+                format!("\"{}\"", self.c.string()?)
+            } else {
+                self.c.integer()?.to_string()
+            };
+            self.c.expect(">")?;
+            Some(text)
+        } else {
+            None
+        };
+        self.design.buffers.insert(name.clone(), MlirBuffer { tile, ty, bank, init });
+        Ok(name)
+    }
+
+    fn dims(c: &mut Cursor<'_>, keyword: &str) -> Parsed<Vec<Dim>> {
+        if !c.eat(keyword) {
+            return Ok(Vec::new());
+        }
+        c.list("[", "]", |c| {
+            let mut field = |before: &str, after: &str| -> Parsed<u32> {
+                c.expect(before)?;
+                c.expect("=")?;
+                let value = c.integer()?;
+                c.expect(after)?;
+                u32::try_from(value).map_err(|_| c.error("a size or stride of 32 bits before this"))
+            };
+            // `<` and the key are separate words.
+            let size = field("<size", ",")?;
+            let stride = field("stride", ">")?;
+            Ok(Dim { size, stride })
+        })
+    }
+
+    fn fifo(&mut self) -> Parsed<()> {
+        let name = self.c.symbol()?.to_owned();
+        self.c.expect("(")?;
+        let producer = self.tile()?;
+        let to_stream = Self::dims(&mut self.c, "dimensionsToStream")?;
+        self.c.expect(",")?;
+        let ends =
+            self.c.list("{", "}", |c| Ok((c.value()?.to_owned(), Self::dims(c, "dimensionsFromStream")?)))?;
+        let mut consumers = Vec::new();
+        let mut from_stream = Vec::new();
+        for (tile, dims) in ends {
+            consumers.push(self.tile_named(&tile)?);
+            from_stream.push(dims);
+        }
+        self.c.expect(",")?;
+        let depths = if self.c.sees("[") {
+            self.c.list("[", "]", Cursor::integer)?
+        } else {
+            let depth = self.c.integer()?;
+            self.c.expect(":")?;
+            self.c.expect("i32")?;
+            vec![depth; consumers.len() + 1]
+        };
+        self.c.expect(")")?;
+        self.c.expect(":")?;
+        let ty = self.c.ty()?;
+        let object = ty.strip_prefix("!aie.objectfifo<").and_then(|t| t.strip_suffix('>'));
+        let Some(object) = object.map(str::to_owned) else {
+            return Err(self.c.error("!aie.objectfifo<..> before this"));
+        };
+        let fifo = MlirFifo { producer, consumers, depths, object, to_stream, from_stream };
+        self.design.fifos.insert(name, fifo);
+        Ok(())
+    }
+
+    fn link(&mut self) -> Parsed<()> {
+        let c = &mut self.c;
+        let sources = c.list("[", "]", |c| c.symbol().map(str::to_owned))?;
+        c.expect("->")?;
+        let targets = c.list("[", "]", |c| c.symbol().map(str::to_owned))?;
+        c.expect("(")?;
+        let source_offsets = c.list("[", "]", Cursor::integer)?;
+        let target_offsets = c.list("[", "]", Cursor::integer)?;
+        c.expect(")")?;
+        self.design.links.push(MlirLink { sources, targets, source_offsets, target_offsets });
+        Ok(())
+    }
+
+    fn sequence(&mut self) -> Parsed<()> {
+        let arguments = self.c.list("(", ")", |c| {
+            let name = c.value()?.to_owned();
+            c.expect(":")?;
+            Ok((name, c.ty()?))
+        })?;
+        let (names, buffers): (Vec<String>, Vec<String>) = arguments.into_iter().unzip();
+        self.c.expect("{")?;
+        let mut steps = Vec::new();
+        while !self.c.eat("}") {
+            if self.c.eat("aiex.npu.dma_wait") {
+                let attributes = self.attributes()?;
+                let Some(symbol) = attributes.get("symbol") else {
+                    return Err(self.c.error("a symbol before this"));
+                };
+                steps.push(MlirStep::Wait(symbol.trim_start_matches('@').to_owned()));
+                continue;
+            }
+            self.c.expect("aiex.npu.dma_memcpy_nd(")?;
+            steps.push(MlirStep::Copy(self.copy(&names)?));
+        }
+        self.design.sequence = MlirSequence { buffers, steps };
+        Ok(())
+    }
+
+    fn copy(&mut self, names: &[String]) -> Parsed<MlirCopy> {
+        let name = self.c.value()?;
+        let buffer = names.iter().position(|n| n == name);
+        let Some(buffer) = buffer else { return Err(self.c.error("a host buffer before this")) };
+        let mut access = [Vec::new(), Vec::new(), Vec::new()];
+        for list in &mut access {
+            *list = self.c.list("[", "]", Cursor::integer)?;
+        }
+        self.c.expect(")")?;
+        let attributes = self.attributes()?;
+        self.c.expect(":")?;
+        self.c.ty()?;
+        let (Some(id), Some(fifo)) = (attributes.get("id"), attributes.get("metadata")) else {
+            return Err(self.c.error("id and metadata before this"));
+        };
+        let id = self.integer_of(id)?;
+        let token = attributes.get("issue_token").is_some_and(|v| v == "true");
+        Ok(MlirCopy { buffer, fifo: fifo.trim_start_matches('@').to_owned(), access, id, token })
+    }
+}
