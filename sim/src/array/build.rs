@@ -115,11 +115,7 @@ impl<'a> Builder<'a> {
     pub(super) fn tile(&mut self, tile: Tile, place: impl Fn() -> String) -> Option<usize> {
         let index = self.tiles.get_index_of(&tile);
         if index.is_none() {
-            self.dangling(
-                place(),
-                "a tile at column * 256 + row",
-                u64::from(tile.col) << 8 | u64::from(tile.row),
-            );
+            self.problems.push(Problem::TileNotLowered { place: place(), tile });
         }
         index
     }

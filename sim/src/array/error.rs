@@ -58,6 +58,14 @@ pub enum Problem {
         /// Where.
         tile: Tile,
     },
+    /// Something refers to a tile that the lowered design does not use.
+    #[error("{place} refers to tile {tile}, which is not part of the lowered design")]
+    TileNotLowered {
+        /// Who.
+        place: String,
+        /// Which tile.
+        tile: Tile,
+    },
     /// A buffer leaves the memory of its tile.
     #[error(
         "tile {tile}: buffer {buffer} at 0x{address:x} with {bytes} bytes leaves the memory of {memory_bytes} bytes"

@@ -58,6 +58,7 @@ fn everything_that_does_not_fit_is_said_at_once() {
     let last = tile.buffers.len() - 1;
     tile.buffers[last].address = 65_536;
     ready.lowered.cores[0].ends[0].2.acquire_lock = 99;
+    ready.lowered.cores[0].ends[1].2.memory = core(0, 3);
     let error = ready.run(&mut [ramp(200)], &[1]).unwrap_err();
     let SimError::Invalid { problems } = &error else { panic!("{error}") };
     let has = |test: fn(&Problem) -> bool| assert!(problems.iter().any(test), "{error}");
@@ -67,6 +68,7 @@ fn everything_that_does_not_fit_is_said_at_once() {
     has(|p| matches!(p, Problem::BdLength { bd: 0, len_bytes: 255, .. }));
     has(|p| matches!(p, Problem::Dangling { what: "BD", index: 9, .. }));
     has(|p| matches!(p, Problem::Dangling { what: "lock", index: 99, .. }));
+    has(|p| matches!(p, Problem::TileNotLowered { tile, .. } if *tile == core(0, 3)));
     has(|p| matches!(p, Problem::LockInit { init: 64, .. }));
     has(|p| matches!(p, Problem::BufferOutside { address: 65_536, .. }));
 }
