@@ -207,7 +207,18 @@ pub fn mac_bf16(acc: f32, products: [(u16, u16); 8]) -> f32 {
 /// One lane of an elementwise product; exact unless it leaves the range of f32.
 #[inline(always)]
 pub fn mul(a: u16, b: u16) -> f32 {
-    mul_products(&[(a, b)])
+    if has_special(&[(a, b)]) {
+        return mul_products(&[(a, b)]);
+    }
+    // 16 bits of mantissa: IEEE rounds only what is flushed here or is infinite in both.
+    let product = f32_value(a) * f32_value(b);
+    if (a & 0x7fff == 0) | (b & 0x7fff == 0) {
+        0.0
+    } else if product.abs() < f32::MIN_POSITIVE {
+        f32::from_bits(product.to_bits() & SIGN)
+    } else {
+        product
+    }
 }
 
 /// One lane of an elementwise multiply-accumulate.
