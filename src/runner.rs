@@ -1,0 +1,138 @@
+//! Whole designs on the simulated array, one dispatch after another.
+
+use crate::predict::Launch;
+use kiln_dsl::Verified;
+use kiln_dsl::array::lowered::Lowered;
+use kiln_dsl::array::{ArrayErrors, Design, LowerError, LowerMode, lower, verify};
+use kiln_dsl::device::{Device, Profile};
+use kiln_sim::array::{SimError, SimOptions, simulate_with};
+use kiln_sim::core::{CoreExecutor, Engine, RunError};
+use kiln_sim::report::SimReport;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Why a dispatch did not give a result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DispatchError {
+    /// The design is not right for the device.
+    #[error(transparent)]
+    Verify(#[from] ArrayErrors),
+    /// The design cannot be lowered.
+    #[error("design {design}: {source}")]
+    Lower {
+        /// Name of the design.
+        design: String,
+        /// Why.
+        source: LowerError,
+    },
+    /// A kernel cannot be executed.
+    #[error("design {design}: {source}")]
+    Prepare {
+        /// Name of the design.
+        design: String,
+        /// Why.
+        source: RunError,
+    },
+    /// The simulation stopped.
+    #[error("design {design}: {source}")]
+    Simulate {
+        /// Name of the design.
+        design: String,
+        /// Why.
+        source: SimError,
+    },
+    /// Somebody asked to stop.
+    #[error("stopped on request after {dispatches} dispatches")]
+    Stopped {
+        /// Dispatches that were done.
+        dispatches: usize,
+    },
+}
+
+/// A design made ready for its device, with its kernels.
+#[derive(Debug)]
+struct Prepared {
+    design: Verified<Design>,
+    lowered: Lowered,
+    executor: CoreExecutor,
+}
+
+impl Prepared {
+    fn new(design: &Design, device: &Device) -> Result<Prepared, DispatchError> {
+        let name = || design.name.clone();
+        let design = verify(design.clone(), device)?;
+        let lowered = lower(&design, device, LowerMode::default())
+            .map_err(|source| DispatchError::Lower { design: name(), source })?;
+        let executor = CoreExecutor::new(&design.kernels, device, Engine::Compiled)
+            .map_err(|source| DispatchError::Prepare { design: name(), source })?;
+        Ok(Prepared { design, lowered, executor })
+    }
+}
+
+/// Runs designs on the simulated array of a device.
+///
+/// A design is verified, lowered and its kernels compiled when it first comes; it is known again by name and content.
+/// Every dispatch starts from the state that the design describes, as after loading it.
+#[derive(Debug)]
+pub struct SimRunner<'a> {
+    device: &'a Device,
+    profile: &'a Profile,
+    prepared: BTreeMap<String, Prepared>,
+    launches: Vec<Launch>,
+    stop: Option<Arc<AtomicBool>>,
+}
+
+impl<'a> SimRunner<'a> {
+    /// A runner for the array of `device` at the clock and memory rate of `profile`.
+    pub fn new(device: &'a Device, profile: &'a Profile) -> SimRunner<'a> {
+        SimRunner { device, profile, prepared: BTreeMap::new(), launches: Vec::new(), stop: None }
+    }
+
+    /// Refuses dispatches once `stop` is true.
+    pub fn stopped_by(self, stop: Arc<AtomicBool>) -> SimRunner<'a> {
+        SimRunner { stop: Some(stop), ..self }
+    }
+
+    /// Everything dispatched so far, in order.
+    pub fn launches(&self) -> &[Launch] {
+        &self.launches
+    }
+
+    /// One dispatch: `host` holds the bytes of the sequence's buffers in order, and the results afterwards.
+    ///
+    /// # Errors
+    /// When the design is not right for the device, `host` does not fit its sequence, or the simulation finds a fault.
+    pub fn dispatch(&mut self, design: &Design, host: &mut [Vec<u8>]) -> Result<SimReport, DispatchError> {
+        if self.stop.as_ref().is_some_and(|s| s.load(Ordering::Relaxed)) {
+            return Err(DispatchError::Stopped { dispatches: self.launches.len() });
+        }
+        let prepared = match self.prepared.entry(design.name.clone()) {
+            Entry::Occupied(entry) if *entry.get().design == *design => entry.into_mut(),
+            Entry::Occupied(mut entry) => {
+                entry.insert(Prepared::new(design, self.device)?);
+                entry.into_mut()
+            }
+            Entry::Vacant(entry) => entry.insert(Prepared::new(design, self.device)?),
+        };
+        let report = simulate_with(
+            &prepared.design,
+            &prepared.lowered,
+            self.device,
+            self.profile,
+            host,
+            &SimOptions::default(),
+            &mut prepared.executor,
+        )
+        .map_err(|source| DispatchError::Simulate { design: design.name.clone(), source })?;
+        self.launches.push(Launch {
+            design: design.name.clone(),
+            buffers: design.sequence.buffers.len(),
+            cycles: report.cycles,
+            controller_cycles: report.controller_cycles,
+        });
+        Ok(report)
+    }
+}
