@@ -153,6 +153,7 @@ fn vector_alu(v: &Vector, stem: &str, suffix: &str) -> Option<Reg> {
         "vband" => two(Opcode::And, ty),
         "vbor" => two(Opcode::Or, ty),
         "vmax_lt" => two(Opcode::Max, ty),
+        "vmaxdiff_lt" => two(Opcode::MaxDiff, ty),
         "vmin_ge" => two(Opcode::Min, ty),
         "vmaxdiff_lt" => two(Opcode::MaxDiff, ty),
         "vlt" => two(Opcode::Lt, mask),
