@@ -155,7 +155,6 @@ fn vector_alu(v: &Vector, stem: &str, suffix: &str) -> Option<Reg> {
         "vmax_lt" => two(Opcode::Max, ty),
         "vmaxdiff_lt" => two(Opcode::MaxDiff, ty),
         "vmin_ge" => two(Opcode::Min, ty),
-        "vmaxdiff_lt" => two(Opcode::MaxDiff, ty),
         "vlt" => two(Opcode::Lt, mask),
         "vge" => two(Opcode::Ge, mask),
         "vabs_gtz" => Some(eval(v, Opcode::Abs, &[(ty, a?)], ty)),
