@@ -200,11 +200,9 @@ pub(crate) fn dispatch() -> Design {
                 c.call(mac, (a.clone(), a, out));
                 c.release(ab, Port::Consume, 1);
             });
-            c.switch(
-                head.word(1),
-                [(1, Box::new(|c: &_| gelu_on(c, gelu, out)) as Box<dyn FnOnce(&_)>)],
-                |_| {},
-            );
+            c.switch(head.word(1), |s| {
+                s.case(1, |c| c.call(gelu, (out,)));
+            });
             c.release(o, Port::Produce, 1);
         });
     });
@@ -218,10 +216,6 @@ pub(crate) fn dispatch() -> Design {
         s.wait(o);
     });
     d.build()
-}
-
-fn gelu_on(c: &super::CoreBuilder<'_>, gelu: super::KernelId, out: super::ObjectId) {
-    c.call(gelu, (out,));
 }
 
 /// `cascade.mlir`: two cores joined by the cascade.

@@ -8,7 +8,7 @@ mod lower;
 pub mod lowered;
 mod verify;
 
-pub use build::{CopyRef, CoreBuilder, DesignBuilder, FifoRef, IntoArgs, SequenceBuilder};
+pub use build::{CopyRef, CoreBuilder, DesignBuilder, FifoRef, IntoArgs, SequenceBuilder, SwitchBuilder};
 pub use ir::*;
 pub(crate) use lower::{COUNTER_PREFIX, allocate, tiles_used, words_used};
 pub use lower::{LowerError, LowerMode, lower};

@@ -1,24 +1,30 @@
 //! One test for each way a simulation can fail.
 
 use crate::support::*;
-use kiln_dsl::array::lowered::{Channel, Direction};
+use kiln_dsl::array::lowered::{Channel, CoreOp, Direction};
 use kiln_dsl::array::{Count, DesignBuilder};
 use kiln_sim::array::{Problem, SimError, Waiting};
 
 #[test]
 fn a_deadlock_says_who_waits_for_what() {
-    // Two objects go in, three are expected: the third never comes.
-    let error = one_core(256, 2, 3).run(&mut [ramp(512), vec![0; 768]], &[100]).unwrap_err();
+    // Three objects go in, but a turn takes two: the fourth never comes.
+    let mut ready = one_core(256, 3, 3);
+    visit(&mut ready.lowered.cores[0].body, &|op| match op {
+        CoreOp::Acquire { end: 0, take, .. } => *take = 2,
+        CoreOp::Release { end: 0, count } => *count = 2,
+        _ => {}
+    });
+    let error = ready.run(&mut [ramp(768), vec![0; 768]], &[100]).unwrap_err();
     insta::assert_snapshot!(error, @r"
-    deadlock at cycle 5173: nothing can move:
-      core (0,2) waits since cycle 5108 for 1 object to drain from FIFO of_in: lock of_in_cons_cons_lock_0 is 0
-      MM2S 0 of tile (0,2) (FIFO of_out) waits since cycle 5172 for lock of_out_cons_lock_0: needs 1, is 0
+    deadlock at cycle 5082: nothing can move:
+      core (0,2) waits since cycle 5017 for 2 objects to drain from FIFO of_in: lock of_in_cons_cons_lock_0 is 1
+      MM2S 0 of tile (0,2) (FIFO of_out) waits since cycle 5081 for lock of_out_cons_lock_0: needs 1, is 0
       S2MM 0 of tile (0,2) has 64 words to receive for FIFO of_in and waits for MM2S 0 of tile (0,0)
-      S2MM 0 of tile (0,0) has 64 words to receive for FIFO of_out and waits for MM2S 0 of tile (0,2)
+      S2MM 0 of tile (0,0) has 128 words to receive for FIFO of_out and waits for MM2S 0 of tile (0,2)
       command 2 of the sequence waits for a token of FIFO of_out
     ");
     let SimError::Deadlock { waiting, .. } = error else { panic!("{error}") };
-    assert!(matches!(&waiting[0], Waiting::Core { fifo, need: 1, value: 0, .. } if fifo == "of_in"));
+    assert!(matches!(&waiting[0], Waiting::Core { fifo, need: 2, value: 1, .. } if fifo == "of_in"));
 }
 
 #[test]
@@ -92,8 +98,8 @@ fn a_lock_released_above_its_maximum_is_an_error() {
 #[test]
 fn a_failing_kernel_names_its_core() {
     let mut ready = one_core(256, 1, 1);
-    let call = |op: &mut kiln_dsl::array::lowered::CoreOp| {
-        if let kiln_dsl::array::lowered::CoreOp::Call { args, .. } = op {
+    let call = |op: &mut CoreOp| {
+        if let CoreOp::Call { args, .. } = op {
             args.clear();
         }
     };
@@ -104,12 +110,12 @@ fn a_failing_kernel_names_its_core() {
 }
 
 fn visit(
-    body: &mut [kiln_dsl::array::lowered::CoreOp],
-    change: &dyn Fn(&mut kiln_dsl::array::lowered::CoreOp),
+    body: &mut [CoreOp],
+    change: &dyn Fn(&mut CoreOp),
 ) {
     for op in body {
         change(op);
-        if let kiln_dsl::array::lowered::CoreOp::Loop { body, .. } = op {
+        if let CoreOp::Loop { body, .. } = op {
             visit(body, change);
         }
     }
@@ -120,12 +126,12 @@ fn a_core_that_never_rests_ends_at_the_limit() {
     let mut ready = one_core(256, 1, 1);
     // Only the call is left: for ever, with no lock to wait for.
     let body = &mut ready.lowered.cores[0].body;
-    let kiln_dsl::array::lowered::CoreOp::Loop { body: inner, .. } = &mut body[0] else { panic!() };
+    let CoreOp::Loop { body: inner, .. } = &mut body[0] else { panic!() };
     let call = inner.remove(2);
     inner.truncate(2);
-    body.extend([kiln_dsl::array::lowered::CoreOp::Loop { count: Count::Forever, body: vec![call] }]);
+    body.extend([CoreOp::Loop { count: Count::Forever, body: vec![call] }]);
     body.iter_mut().take(1).for_each(|op| {
-        if let kiln_dsl::array::lowered::CoreOp::Loop { count, .. } = op {
+        if let CoreOp::Loop { count, .. } = op {
             *count = Count::Const(1);
         }
     });
@@ -137,7 +143,7 @@ fn a_core_that_never_rests_ends_at_the_limit() {
 #[test]
 fn a_loop_that_does_nothing_does_not_hang() {
     let mut ready = one_core(256, 1, 1);
-    let empty = |count| kiln_dsl::array::lowered::CoreOp::Loop { count, body: vec![] };
+    let empty = |count| CoreOp::Loop { count, body: vec![] };
     let body = &mut ready.lowered.cores[0].body;
     body.insert(0, empty(Count::Const(u64::MAX)));
     let mut host = [ramp(256), vec![0; 256]];

@@ -129,9 +129,10 @@ fn words_of_an_object_steer_loops_switches_and_survive_its_release() {
     assert_eq!(report.kernels.iter().map(|k| k.calls).collect::<Vec<_>>(), [2, 3]);
 }
 
-fn pass_on<'d>(c: &CoreBuilder<'d>, which: WordRef, kernels: [KernelId; 2], args: (ObjectId, ObjectId)) {
-    let five: Box<dyn FnOnce(&CoreBuilder<'d>)> = Box::new(|c| c.call(kernels[1], args));
-    c.switch(which, [(5, five)], |c| c.call(kernels[0], args));
+fn pass_on(c: &CoreBuilder<'_>, which: WordRef, kernels: [KernelId; 2], args: (ObjectId, ObjectId)) {
+    c.switch(which, |s| {
+        s.case(5, |c| c.call(kernels[1], args)).default(|c| c.call(kernels[0], args));
+    });
 }
 
 #[test]

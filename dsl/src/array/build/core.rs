@@ -124,17 +124,14 @@ impl<'d> CoreBuilder<'d> {
         self.push(Stmt::Call { kernel, args, loc });
     }
 
-    /// Runs the case whose value equals `word`, else `default`: `scf.index_switch`.
+    /// Branches on a word: `scf.index_switch`. The closure adds cases; without a default, other
+    /// values do nothing.
     #[track_caller]
-    pub fn switch<'c>(
-        &self,
-        word: WordRef,
-        cases: impl IntoIterator<Item = (i64, Box<dyn FnOnce(&Self) + 'c>)>,
-        default: impl FnOnce(&Self),
-    ) {
+    pub fn switch(&self, word: WordRef, branches: impl FnOnce(&SwitchBuilder<'_, 'd>)) {
         let loc = Loc::caller();
-        let cases = cases.into_iter().map(|(value, body)| (value, self.nested(body))).collect();
-        let default = self.nested(default);
+        let builder = SwitchBuilder { core: self, cases: RefCell::default(), default: RefCell::default() };
+        branches(&builder);
+        let (cases, default) = (builder.cases.into_inner(), builder.default.into_inner());
         self.push(Stmt::Switch { on: word, cases, default, loc });
     }
 
@@ -187,6 +184,28 @@ impl<'d> CoreBuilder<'d> {
         });
         made.borrow_mut().push(AutomaticLocal { tile: self.tile, kernel: id, param: at, local });
         local
+    }
+}
+
+/// Adds the branches of a [`CoreBuilder::switch`].
+pub struct SwitchBuilder<'c, 'd> {
+    core: &'c CoreBuilder<'d>,
+    cases: RefCell<Vec<(i64, Vec<Stmt>)>>,
+    default: RefCell<Vec<Stmt>>,
+}
+
+impl<'d> SwitchBuilder<'_, 'd> {
+    /// What to do for `value`.
+    pub fn case(&self, value: i64, body: impl FnOnce(&CoreBuilder<'d>)) -> &Self {
+        let body = self.core.nested(body);
+        self.cases.borrow_mut().push((value, body));
+        self
+    }
+
+    /// What to do for any other value.
+    pub fn default(&self, body: impl FnOnce(&CoreBuilder<'d>)) {
+        let body = self.core.nested(body);
+        self.default.borrow_mut().extend(body);
     }
 }
 

@@ -8,7 +8,7 @@ mod core;
 mod fifo;
 mod sequence;
 
-pub use core::{CoreBuilder, IntoArgs};
+pub use core::{CoreBuilder, IntoArgs, SwitchBuilder};
 pub use fifo::FifoRef;
 pub use sequence::{CopyRef, SequenceBuilder};
 

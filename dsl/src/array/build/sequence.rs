@@ -16,6 +16,8 @@ struct InFlight {
 struct State {
     sequence: Sequence,
     in_flight: Vec<InFlight>,
+    /// Copies of one FIFO that may be unawaited at once.
+    pace: Option<usize>,
 }
 
 /// Builds the runtime sequence; see [`DesignBuilder::sequence`].
@@ -29,7 +31,7 @@ pub struct SequenceBuilder<'d> {
 impl<'d> SequenceBuilder<'d> {
     pub(super) fn new(design: &'d DesignBuilder) -> SequenceBuilder<'d> {
         let sequence = design.state.borrow().sequence.clone();
-        SequenceBuilder { design, state: RefCell::new(State { sequence, in_flight: Vec::new() }) }
+        SequenceBuilder { design, state: RefCell::new(State { sequence, in_flight: Vec::new(), pace: None }) }
     }
 
     pub(super) fn finish(self) -> Sequence {
@@ -41,6 +43,12 @@ impl<'d> SequenceBuilder<'d> {
         let buffers = &mut self.state.borrow_mut().sequence.buffers;
         buffers.push(HostBuffer { name: name.into(), ty });
         HostBufferId((buffers.len() - 1) as u32)
+    }
+
+    /// From here on, a copy first waits until fewer than `copies` of its FIFO are unawaited: a
+    /// channel's queue holds 4 tasks on AIE2 and loses the next one.
+    pub fn keep_in_flight(&self, copies: usize) {
+        self.state.borrow_mut().pace = Some(copies.max(1));
     }
 
     /// Starts an n-d copy between a host buffer and the shim end of a FIFO. Lists have four
@@ -57,6 +65,13 @@ impl<'d> SequenceBuilder<'d> {
         let fifo = fifo.into();
         let shim = self.design.state.borrow().fifos.get(fifo.index()).and_then(shim_end);
         let state = &mut *self.state.borrow_mut();
+        let loc = Loc::caller();
+        if let Some(pace) = state.pace {
+            while state.unawaited(fifo).len() >= pace {
+                let oldest = state.unawaited(fifo)[0];
+                state.await_command(fifo, oldest, loc.clone());
+            }
+        }
         let command = state.sequence.commands.len();
         let bd_id = state.free_bd(shim);
         state.in_flight.push(InFlight { command, fifo, shim });
@@ -68,7 +83,7 @@ impl<'d> SequenceBuilder<'d> {
             strides,
             bd_id,
             issue_token: false,
-            loc: Loc::caller(),
+            loc,
         });
         CopyRef { sequence: self, command }
     }
@@ -91,20 +106,28 @@ impl<'d> SequenceBuilder<'d> {
     pub fn wait(&self, fifo: impl Into<FifoId>) {
         let fifo = fifo.into();
         let state = &mut *self.state.borrow_mut();
-        let mine: Vec<usize> = state.in_flight.iter().filter(|c| c.fifo == fifo).map(|c| c.command).collect();
-        let awaited = match mine.iter().copied().find(|&c| state.has_token(c)) {
-            Some(command) => Some(command),
-            None => mine.last().copied(),
-        };
-        if let Some(awaited) = awaited {
-            state.edit(awaited, |_, token| *token = true);
-            state.in_flight.retain(|c| c.fifo != fifo || c.command > awaited);
+        let mine = state.unawaited(fifo);
+        let token = mine.iter().copied().find(|&c| state.has_token(c));
+        match token.or(mine.last().copied()) {
+            Some(awaited) => state.await_command(fifo, awaited, Loc::caller()),
+            None => state.sequence.commands.push(Command::Wait { fifo, loc: Loc::caller() }),
         }
-        state.sequence.commands.push(Command::Wait { fifo, loc: Loc::caller() });
     }
 }
 
 impl State {
+    /// Copies of a FIFO that no wait has covered, oldest first.
+    fn unawaited(&self, fifo: FifoId) -> Vec<usize> {
+        self.in_flight.iter().filter(|c| c.fifo == fifo).map(|c| c.command).collect()
+    }
+
+    /// Waits for a copy, and so for all before it on the same channel.
+    fn await_command(&mut self, fifo: FifoId, command: usize, loc: Loc) {
+        self.edit(command, |_, token| *token = true);
+        self.in_flight.retain(|c| c.fifo != fifo || c.command > command);
+        self.sequence.commands.push(Command::Wait { fifo, loc });
+    }
+
     /// Lowest BD that no copy in flight on the tile uses; past the tile's last one when all are
     /// taken, which verify refuses.
     fn free_bd(&self, shim: Option<Tile>) -> u8 {

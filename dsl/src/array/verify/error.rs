@@ -338,6 +338,34 @@ pub enum ArrayError {
         "fifo {fifo}: the sequence moves {bytes} B, not a multiple of its objects of {object_bytes} B\n  help: the last object would never be complete"
     )]
     PartialObject { fifo: String, bytes: u128, object_bytes: u64 },
+    #[error(
+        "link: {whole_bytes} B pass fifo {whole}, so {expected_bytes} B should pass fifo {part}, but {part_bytes} B do ({loc})\n  help: make the copies and loops at both sides move the same"
+    )]
+    LinkBytes {
+        whole: String,
+        whole_bytes: u128,
+        part: String,
+        part_bytes: u128,
+        expected_bytes: u128,
+        loc: Loc,
+    },
+    #[error(
+        "core {tile}: {total} objects pass fifo {fifo}; the core takes {before} before its loop and {per_turn} a turn, which never adds up ({loc})\n  help: copy a multiple of what the loop takes"
+    )]
+    ObjectsPerTurn { tile: Tile, fifo: String, total: u128, before: u128, per_turn: u128, loc: Loc },
+    #[error(
+        "core {tile}: {one_objects} objects of fifo {one} are {one_turns} turns of its loop, {other_objects} of fifo {other} are {other_turns} ({loc})\n  help: with the fewer it waits for ever; make the copies move what the loop takes and gives"
+    )]
+    TurnsDiffer {
+        tile: Tile,
+        one: String,
+        one_objects: u128,
+        one_turns: u128,
+        other: String,
+        other_objects: u128,
+        other_turns: u128,
+        loc: Loc,
+    },
 }
 
 fn kind_name(kind: TileKind) -> &'static str {

@@ -7,6 +7,7 @@ mod links;
 mod program;
 mod sequence;
 mod structure;
+mod tokens;
 
 pub use error::{ArrayError, ArrayErrors};
 
@@ -33,6 +34,9 @@ pub fn verify(design: Design, device: &Device) -> Result<Verified<Design>, Array
     check.sequence();
     if sound {
         check.resources();
+    }
+    if check.errors.is_empty() {
+        check.tokens();
     }
     match ArrayErrors::new(&design, check.errors) {
         None => Ok(Verified::new(design)),

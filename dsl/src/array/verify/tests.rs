@@ -646,3 +646,69 @@ fn neighbours_that_share_memory_need_no_channels() {
     let (_, _, end) = lowered.cores[1].ends.iter().find(|(f, _, _)| *f == shared.id()).expect("an end");
     assert_eq!((end.memory, end.buffers.len()), (CORE, 3));
 }
+
+/// A core that copies `per_turn` objects a turn; `inputs` objects go in, `outputs` are drained.
+fn copier(inputs: u64, outputs: u64, per_turn: u64, window: bool) -> Design {
+    let d = DesignBuilder::new("copier", "");
+    let x = d.fifo("x", SHIM, [CORE], i8s(64)).depths([2, 3]);
+    let y = d.fifo("y", CORE, [SHIM], i8s(64));
+    d.core(CORE, |c| {
+        if window {
+            c.acquire(x, Port::Consume, 1);
+        }
+        c.forever(|c| {
+            c.repeat(per_turn, |c| {
+                c.acquire(x, Port::Consume, if window { 2 } else { 1 });
+                c.release(x, Port::Consume, 1);
+            });
+            c.produce(y);
+            c.release(y, Port::Produce, 1);
+        });
+    });
+    d.sequence(|s| {
+        let h = s.buffer("h", i8s(6400));
+        s.copy_linear(h, x, 0, 64 * inputs);
+        s.copy_linear(h, y, 0, 64 * outputs);
+        s.wait(y);
+    });
+    d.build()
+}
+
+#[test]
+fn objects_that_come_are_the_objects_that_are_taken() {
+    assert_eq!(errors(copier(6, 3, 2, false)), []);
+    only!(copier(6, 2, 2, false), ArrayError::TurnsDiffer { one_turns: 3, other_turns: 2, .. });
+    only!(copier(5, 2, 2, false), ArrayError::ObjectsPerTurn { total: 5, before: 0, per_turn: 2, .. });
+    // A window of two keeps one object to the end.
+    assert_eq!(errors(copier(7, 3, 2, true)), []);
+    only!(copier(9, 3, 2, true), ArrayError::TurnsDiffer { .. });
+    // Host to mem tile to core to mem tile to host: 16 objects in, 8 out.
+    let half = relu2(|d| copy(d, 1).1[3] = 32_768);
+    has!(half, ArrayError::TurnsDiffer { .. });
+}
+
+#[test]
+fn a_paced_sequence_waits_before_the_queue_is_full() {
+    let paced = |pace: usize| {
+        let b = DesignBuilder::new("paced", "");
+        let x = b.fifo("x", SHIM, [CORE], i8s(64));
+        b.core(CORE, |c| {
+            c.forever(|c| {
+                c.consume(x);
+                c.release(x, Port::Consume, 1);
+            });
+        });
+        b.sequence(|s| {
+            s.keep_in_flight(pace);
+            let h = s.buffer("h", i8s(64));
+            for _ in 0..20 {
+                s.copy_linear(h, x, 0, 64);
+            }
+        });
+        b.build()
+    };
+    assert_eq!(errors(paced(4)), []);
+    let waits = paced(4).sequence.commands.iter().filter(|c| matches!(c, Command::Wait { .. })).count();
+    assert_eq!(waits, 16);
+    has!(paced(5), ArrayError::QueueFull { got: 5, .. });
+}
