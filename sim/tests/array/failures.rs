@@ -109,10 +109,7 @@ fn a_failing_kernel_names_its_core() {
     assert!(error.to_string().contains("2 parameters and got 0 arguments"), "{error}");
 }
 
-fn visit(
-    body: &mut [CoreOp],
-    change: &dyn Fn(&mut CoreOp),
-) {
+fn visit(body: &mut [CoreOp], change: &dyn Fn(&mut CoreOp)) {
     for op in body {
         change(op);
         if let CoreOp::Loop { body, .. } = op {
