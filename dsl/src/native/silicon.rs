@@ -61,6 +61,7 @@ fn operation(mnemonic: &str) -> Option<(Opcode, &'static [&'static str])> {
         "vsub" => (Opcode::Sub, &["s1", "s2"]),
         "vmax_lt" => (Opcode::Max, &["s1", "s2"]),
         "vmin_ge" => (Opcode::Min, &["s1", "s2"]),
+        "vmaxdiff_lt" => (Opcode::MaxDiff, &["s1", "s2"]),
         "vlt" => (Opcode::Lt, &["s1", "s2"]),
         "vge" => (Opcode::Ge, &["s1", "s2"]),
         "vsel" => (Opcode::Select, &["sel", "s2", "s1"]),
