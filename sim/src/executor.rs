@@ -105,54 +105,6 @@ pub enum ExecError {
     /// The call could not be made, or an operation of the kernel failed.
     #[error(transparent)]
     Kernel(#[from] Box<RunError>),
-    /// The number of arguments is not the number of parameters.
-    #[error("kernel {kernel} has {expected} parameters and got {got} arguments")]
-    ArgumentCount {
-        /// Name of the kernel.
-        kernel: String,
-        /// Parameters.
-        expected: usize,
-        /// Arguments.
-        got: usize,
-    },
-    /// An argument has the wrong kind or size.
-    #[error("kernel {kernel}, parameter {parameter}: expected {expected}, got {got}")]
-    Argument {
-        /// Name of the kernel.
-        kernel: String,
-        /// Name of the parameter.
-        parameter: String,
-        /// What it should be, with units.
-        expected: String,
-        /// What it is, with units.
-        got: String,
-    },
-    /// An access outside a parameter.
-    #[error("kernel {kernel}, parameter {parameter}: {bytes} bytes at byte {offset} leave its {size} bytes")]
-    OutOfBounds {
-        /// Name of the kernel.
-        kernel: String,
-        /// Name of the parameter.
-        parameter: String,
-        /// First byte accessed, from the parameter's start; may be negative.
-        offset: i64,
-        /// Bytes accessed.
-        bytes: u64,
-        /// Bytes of the parameter.
-        size: u64,
-    },
-    /// An argument lies outside every tile's memory.
-    #[error("kernel {kernel}: {bytes} bytes at 0x{address:x} leave the memory of tile {tile} (dense index)")]
-    OutsideMemory {
-        /// Name of the kernel.
-        kernel: String,
-        /// Dense tile index.
-        tile: usize,
-        /// First byte.
-        address: u32,
-        /// Bytes.
-        bytes: u32,
-    },
 }
 
 impl From<RunError> for ExecError {

@@ -64,6 +64,16 @@ impl Listing {
     }
 }
 
+impl Kernel {
+    /// The line of IR text of an operation, of a loop its head; `None` when it stands nowhere.
+    pub fn op_text(&self, op: OpId) -> Option<String> {
+        let mut listing = Listing::new(self, false);
+        let line = *listing.ops.get(&op)?;
+        let text = listing.lines.get_mut(line)?;
+        Some(text.trim().to_string())
+    }
+}
+
 impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for line in Listing::new(self, f.alternate()).lines {

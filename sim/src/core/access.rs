@@ -1,42 +1,9 @@
-//! What loads, stores and lookups mean beside moving bytes: widths, alignment, extension.
+//! What scalar loads and lookups mean beside moving bytes.
 
 use super::error::{RunError, Site};
-use kiln_dsl::kernel::ops::{Opcode, Reg};
-use kiln_dsl::kernel::{Elem, Imm, Kernel, OpData, OpId, ParamId, Type, ValueId};
+use kiln_dsl::kernel::ops::Reg;
+use kiln_dsl::kernel::{Elem, Imm, Kernel, OpId, ParamId, Type, ValueId};
 use kiln_dsl::num::lut;
-
-/// The largest alignment that a vector load or store needs: one 256-bit port access.
-const PORT_BYTES: u32 = 32;
-
-/// Width and alignment of the access of a load or store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Access {
-    /// Bytes moved.
-    pub size_bytes: u32,
-    /// Alignment that the operation needs.
-    pub align_bytes: u32,
-}
-
-/// The access of a load or store, the least one of a lookup, `None` for any other operation.
-pub(super) fn access(kernel: &Kernel, op: &OpData) -> Option<Access> {
-    let address = op.address.as_ref()?;
-    let elem_bytes = kernel.param(address.param).elem.bytes();
-    let value = match op.opcode {
-        Opcode::Load | Opcode::LoadU => *op.results.first()?,
-        Opcode::Store | Opcode::StoreU => *op.operands.first()?,
-        Opcode::SLoad | Opcode::SStore => {
-            return Some(Access { size_bytes: elem_bytes, align_bytes: elem_bytes });
-        }
-        Opcode::Lookup => return Some(Access { size_bytes: lut::LINE_BYTES, align_bytes: 1 }),
-        _ => return None,
-    };
-    let size_bytes = kernel.ty(value).bytes();
-    let align_bytes = match op.opcode {
-        Opcode::Load | Opcode::Store => size_bytes.min(PORT_BYTES),
-        _ => elem_bytes,
-    };
-    Some(Access { size_bytes, align_bytes })
-}
 
 /// The scalar that a load of one element leaves in a register: integers sign- or zero-extended,
 /// floats as their bits.

@@ -4,15 +4,15 @@ use kiln_dsl::kernel::{Imm, Kernel, Loc, OpId, ParamId};
 use kiln_dsl::num::{Rounding, Saturation};
 use std::fmt;
 
-/// The operation at fault: the kernel, the operation and where its author wrote it.
+/// The operation at fault: the kernel, its line of IR text and where its author wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
     /// Name of the kernel.
     pub kernel: String,
     /// The operation.
     pub op: OpId,
-    /// Its mnemonic.
-    pub mnemonic: &'static str,
+    /// Its line of IR text.
+    pub text: String,
     /// Author's file and line.
     pub loc: Loc,
 }
@@ -21,18 +21,14 @@ impl Site {
     /// The site of `op`.
     pub fn new(kernel: &Kernel, op: OpId) -> Box<Site> {
         let data = kernel.op(op);
-        Box::new(Site {
-            kernel: kernel.name.clone(),
-            op,
-            mnemonic: data.opcode.mnemonic(),
-            loc: data.loc.clone(),
-        })
+        let text = kernel.op_text(op).unwrap_or_else(|| data.opcode.mnemonic().to_string());
+        Box::new(Site { kernel: kernel.name.clone(), op, text, loc: data.loc.clone() })
     }
 }
 
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "kernel {}, {} ({}) at {}", self.kernel, self.op, self.mnemonic, self.loc)
+        write!(f, "kernel {}, `{}` at {}", self.kernel, self.text, self.loc)
     }
 }
 

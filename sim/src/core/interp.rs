@@ -1,12 +1,12 @@
 //! The oracle: walks the tree of blocks and does what each operation says, one value at a time.
 
-use super::access::{LookupPlan, access, extend};
+use super::access::{LookupPlan, extend};
 use super::bind::{Region, bind, integers};
 use super::error::{RunError, Site, constant, rounding, saturation};
 use super::timing::KernelCost;
 use crate::executor::{ArgValue, CallCost};
 use kiln_dsl::kernel::ops::{self, Eval, EvalCx, Opcode, Reg};
-use kiln_dsl::kernel::{Address, BlockId, Imm, Kernel, OpData, OpId, ParamId, ValueId};
+use kiln_dsl::kernel::{Address, BlockId, Imm, Kernel, OpData, OpId, ParamId, ValueId, access};
 use kiln_dsl::num::lut;
 use std::ops::Range;
 

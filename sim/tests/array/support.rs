@@ -9,6 +9,7 @@ use kiln_dsl::device::Device;
 use kiln_dsl::kernel::{Elem, Kernel, verify as verify_kernel};
 use kiln_dsl::num::{Rounding, Saturation};
 use kiln_sim::array::{SimError, SimOptions, simulate_with};
+use kiln_sim::core::RunError;
 use kiln_sim::executor::{ArgValue, CallCost, ExecError, KernelExecutor, TileMemories};
 use kiln_sim::report::SimReport;
 use std::sync::Arc;
@@ -47,10 +48,16 @@ impl KernelExecutor for Copier {
             *args
         else {
             let (kernel, got) = (kernel.to_string(), args.len());
-            return Err(ExecError::ArgumentCount { kernel, expected: 2, got });
+            return Err(RunError::ArgumentCount { kernel, expected: 2, got }.into());
         };
-        let outside =
-            |tile, address| ExecError::OutsideMemory { kernel: kernel.to_string(), tile, address, bytes };
+        let outside = |memory, address| RunError::ArgumentOutside {
+            kernel: kernel.to_string(),
+            param: String::new(),
+            memory,
+            address: u64::from(address),
+            end: u64::from(address) + u64::from(bytes),
+            memory_bytes: 0,
+        };
         let mut data = memories.get(tile, address, bytes).ok_or(outside(tile, address))?.to_vec();
         data.iter_mut().for_each(|b| *b = b.wrapping_add(self.add));
         memories.get_mut(to, at, bytes).ok_or(outside(to, at))?.copy_from_slice(&data);

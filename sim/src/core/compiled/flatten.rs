@@ -1,13 +1,14 @@
 //! From the tree of blocks to the dense program.
 
-use super::super::access::{LookupPlan, access};
+use super::super::access::LookupPlan;
 use super::super::error::{RunError, Site, constant, rounding, saturation};
 use super::super::live::live_ops;
 use super::super::timing::KernelCost;
 use super::program::{Inst, Plan, Program, Slot};
 use super::slots::{Slots, carried, sequence_copies, yielded};
 use kiln_dsl::kernel::ops::{self, EvalCx, Form, Opcode, Reg};
-use kiln_dsl::kernel::{AccKind, BlockId, Elem, Imm, Kernel, OpData, OpId, Type, ValueId};
+use kiln_dsl::kernel::{AccKind, Access, BlockId, Elem, Imm, Kernel, OpData, OpId, Type, ValueId, access};
+use kiln_dsl::num::lut;
 
 /// Largest coefficient that the short address form takes: with two such terms and a 32-bit index
 /// each, sums stay far inside 64 bits.
@@ -187,7 +188,10 @@ impl Flat<'_> {
     fn plan(&mut self, op: OpId, data: &OpData) -> Result<u32, RunError> {
         let malformed = |missing| RunError::Malformed { site: Site::new(self.kernel, op), missing };
         let address = data.address.as_ref().ok_or_else(|| malformed("address"))?;
-        let access = access(self.kernel, data).ok_or_else(|| malformed("value"))?;
+        let access = match data.opcode {
+            Opcode::Lookup => Access { size_bytes: lut::LINE_BYTES, align_bytes: 1 },
+            _ => access(self.kernel, data).ok_or_else(|| malformed("value"))?,
+        };
         let terms: Vec<(Slot, i64)> = address.terms.iter().map(|&(v, c)| (self.slots.of(v), c)).collect();
         let small = |n: i64| n.unsigned_abs() <= NEAR_COEFFICIENT.unsigned_abs();
         let is_near = terms.len() <= 2 && small(address.offset_bytes) && terms.iter().all(|&(_, c)| small(c));

@@ -2,8 +2,8 @@
 
 use super::{arguments, kernel, run_both};
 use kiln_dsl::Verified;
-use kiln_dsl::kernel::Kernel;
 use kiln_dsl::kernel::build::{Acc32, Accum, Buf, Builder, Scalar, Vector, mmul};
+use kiln_dsl::kernel::{Kernel, arbitrary, verify};
 use proptest::prelude::*;
 
 const LEN: u32 = 512;
@@ -182,6 +182,14 @@ fn random_kernel(choices: Vec<u16>) -> Verified<Kernel> {
     })
 }
 
+/// These kernels stay inside their parameters, so that every run goes to its end.
+fn every_form(choices: &[u16], seed: u32, n: i32) -> Result<(), TestCaseError> {
+    let kernel = verify(arbitrary::kernel(choices)).expect("arbitrary kernels are valid");
+    let (result, _) = run_both(&kernel, arguments(&kernel, seed, &[n]));
+    prop_assert!(result.is_ok(), "{result:?}");
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
@@ -193,5 +201,14 @@ proptest! {
         let kernel = random_kernel(choices);
         let args = arguments(&kernel, seed, &[n]);
         let _same = run_both(&kernel, args);
+    }
+
+    #[test]
+    fn compiled_equals_interpreted_on_every_form(
+        choices in proptest::collection::vec(any::<u16>(), 0..300),
+        seed in any::<u32>(),
+        n in any::<i32>(),
+    ) {
+        every_form(&choices, seed, n)?;
     }
 }

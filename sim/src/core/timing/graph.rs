@@ -4,7 +4,7 @@ use super::fuse::{Fusion, loading};
 use super::{accumulates, flow_cycles};
 use kiln_dsl::device::Device;
 use kiln_dsl::kernel::ops::{Effect, LatencyClass, Machine, Opcode, Slot, form, scalar_store_machine, spec};
-use kiln_dsl::kernel::{AccKind, Address, Imm, Kernel, OpData, OpId, Type, ValueId};
+use kiln_dsl::kernel::{AccKind, Address, Imm, Kernel, OpData, OpId, Type, ValueId, access};
 use smallvec::SmallVec;
 
 /// One machine instruction.
@@ -230,13 +230,10 @@ impl<'k> Builder<'k> {
         }
         let Some(address) = &data.address else { return };
         let writes = spec(data.opcode).effect == Effect::Write;
-        let value = if writes { data.operands.first() } else { data.results.first() };
-        let elem_bytes = self.kernel.param(address.param).elem.bytes();
-        let size_bytes = match data.opcode {
-            Opcode::SLoad | Opcode::SStore => elem_bytes,
-            _ => value.map_or(elem_bytes, |&v| self.kernel.ty(v).bytes()),
-        };
-        let access = Access { address, size_bytes: i64::from(size_bytes), writes, nodes };
+        // A lookup may read its whole table.
+        let whole = self.kernel.param(address.param).bytes();
+        let size_bytes = access(self.kernel, data).map_or(whole as i64, |a| i64::from(a.size_bytes));
+        let access = Access { address, size_bytes, writes, nodes };
         for before in &self.accesses {
             if (before.writes || access.writes) && may_meet(before, &access) {
                 join(&mut self.graph, self.device, before, &access, 0);
