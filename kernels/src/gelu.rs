@@ -89,7 +89,7 @@ pub fn reference<D: Dimension>(x: ArrayView<i16, D>, k: u32) -> Array<i16, D> {
 /// Lanes that one step takes.
 const LANES: u32 = 32;
 
-/// The kernel: [`reference`] of `len` elements, in and out i16 in units of `2^-k`, `k` a run-time
+/// The kernel: [`reference()`] of `len` elements, in and out i16 in units of `2^-k`, `k` a run-time
 /// integer in [`FRACTION_BITS`].
 ///
 /// # Panics

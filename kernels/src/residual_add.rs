@@ -56,7 +56,7 @@ pub fn reference<D: Dimension>(
 /// Lanes that one step takes.
 const LANES: u32 = 32;
 
-/// The kernel: [`reference`] of `len` elements, all i16; the multipliers and the shift are run-time
+/// The kernel: [`reference()`] of `len` elements, all i16; the multipliers and the shift are run-time
 /// integers.
 ///
 /// # Panics

@@ -53,7 +53,7 @@ pub fn reference(t: ArrayView2<i16>, valid: usize) -> Array2<i16> {
 /// Lanes that one step of a row takes.
 const LANES: u32 = 32;
 
-/// The kernel: [`reference`] of `rows` rows of `columns` scores; `valid`, at run time, is the number
+/// The kernel: [`reference()`] of `rows` rows of `columns` scores; `valid`, at run time, is the number
 /// of keys. `t` and `p` are i16, row-major.
 ///
 /// # Panics

@@ -1,6 +1,6 @@
 //! The log-mel spectrogram, equal to openai-whisper's within 1e-4.
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 use realfft::RealFftPlanner;
 
@@ -41,6 +41,14 @@ pub fn log_mel(samples: &[f32], mels: usize) -> Array2<f32> {
     let frames: Vec<Vec<f64>> = (0..WINDOW_FRAMES).into_par_iter().map(frame_log).collect();
     let peak = frames.iter().flatten().copied().fold(f64::MIN, f64::max);
     Array2::from_shape_fn((mels, WINDOW_FRAMES), |(m, t)| ((frames[t][m].max(peak - 8.0) + 4.0) / 4.0) as f32)
+}
+
+/// The first `frames` frames of a spectrogram, for encoders with another window than 30 s; past its end, its lowest
+/// value.
+pub fn first_frames(mel: ArrayView2<f32>, frames: usize) -> Array2<f32> {
+    let lowest = mel.iter().copied().fold(f32::MAX, f32::min);
+    let (bands, known) = mel.dim();
+    Array2::from_shape_fn((bands, frames), |(m, t)| if t < known { mel[(m, t)] } else { lowest })
 }
 
 /// Slaney's mel scale: linear (3 mels per 200 Hz) below 1 kHz, then 27 mels per factor 6.4.
@@ -86,6 +94,13 @@ mod tests {
     #[test]
     fn silence_is_flat() {
         assert!(log_mel(&[], 80).iter().all(|&v| (v - (-10.0 + 4.0) / 4.0).abs() < 1e-6));
+    }
+
+    #[test]
+    fn other_windows_are_cut_or_filled() {
+        let mel = ndarray::arr2(&[[0.5, 1.0, 1.5], [-0.25, 0.0, 2.0]]);
+        assert_eq!(first_frames(mel.view(), 2), ndarray::arr2(&[[0.5, 1.0], [-0.25, 0.0]]));
+        assert_eq!(first_frames(mel.view(), 4).column(3), ndarray::arr1(&[-0.25, -0.25]));
     }
 
     #[test]

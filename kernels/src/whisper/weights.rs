@@ -14,6 +14,12 @@ use super::config::HEAD_DIM;
 /// Most layers that a file may have: four times the largest published encoder's.
 const LAYER_LIMIT: usize = 128;
 
+/// Widest residual stream that the integer LayerNorm normalises in 32 bits.
+const WIDTH_LIMIT: usize = 1024;
+
+/// Most keys whose exponentials the integer softmax sums in 30 bits.
+const POSITION_LIMIT: usize = 1 << 15;
+
 /// A matrix with its bias: `y = x . weight + bias`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dense {
@@ -100,6 +106,15 @@ impl EncoderWeights {
             Some(config) => config.clone(),
             None => sizes(&file, prefix)?,
         };
+        for (what, got, limit) in [
+            ("the width", config.d, WIDTH_LIMIT),
+            ("the number of positions", config.positions, POSITION_LIMIT),
+        ] {
+            if got > limit {
+                let (path, got) = (path.to_path_buf(), got.to_string());
+                return Err(WeightsError::Sizes { path, what, got, expected: format!("at most {limit}") });
+            }
+        }
         let needed = tensors(&config);
         let absent = |n: &&(String, Vec<usize>)| file.shape(&format!("{prefix}{}", n.0)).is_none();
         let names: Vec<String> = needed.iter().filter(absent).map(|n| format!("{prefix}{}", n.0)).collect();
@@ -396,6 +411,11 @@ mod tests {
         let nan = file(dir.path(), |t| t[4].2[3] = f32::NAN);
         let message = load(&nan);
         assert!(message.contains("embed_positions.weight: element 3 is NaN"), "{message}");
+        let wide = file(dir.path(), |t| {
+            t[0] = ("model.encoder.conv1.weight".into(), vec![1280, 1, 3], vec![0.0; 3840])
+        });
+        let message = load(&wide);
+        assert!(message.contains("the width is 1280, expected at most 1024"), "{message}");
         let tiny = EncoderWeights::load(&file(dir.path(), |_| ()), Some(&ModelConfig::tiny()))
             .unwrap_err()
             .to_string();
