@@ -9,7 +9,7 @@ pub(crate) use cores::{each_stmt, ends_used, words_used};
 pub(crate) use place::{Memory, Request, place};
 pub(crate) use pools::{LinkView, Plan, link_of, plan};
 
-use super::ir::{CoreId, Count, Design, LocalId, Stmt, Tile};
+use super::ir::{Core, CoreId, Count, Design, LocalId, Stmt, Tile};
 use super::lowered::{Lock, Lowered, LoweredTile, PlacedBuffer};
 use super::verify::{ArrayError, ArrayErrors};
 use crate::device::{Device, TileKind};
@@ -25,7 +25,8 @@ pub enum LowerMode {
     /// Position of each FIFO end in a counter in L1: any trip count. The default of aiecc.
     #[default]
     Dynamic,
-    /// Loops unrolled by the depth: no counters, no trip counts or switches from words.
+    /// Loops unrolled by the depth: no counters, no trip counts from words, no acquires or releases in
+    /// the branches of a switch.
     Static,
 }
 
@@ -44,6 +45,17 @@ pub enum LowerError {
         /// Where the core's program starts.
         loc: Loc,
     },
+    /// A branch that is only known at run time moves FIFO ends.
+    #[error(
+        "core {tile}: a switch acquires or releases in a branch, so the static lowering cannot know the buffer ({loc})\n  \
+         help: lower with LowerMode::Dynamic (aiecc's default, `dynamic-objFifos=true`)"
+    )]
+    StaticSwitch {
+        /// The core's tile.
+        tile: Tile,
+        /// Where the switch is.
+        loc: Loc,
+    },
     /// The design was verified against another device.
     #[error(transparent)]
     DoesNotFit(#[from] ArrayErrors),
@@ -57,21 +69,35 @@ pub enum LowerError {
 /// than the one the design was verified against.
 pub fn lower(design: &Verified<Design>, device: &Device, mode: LowerMode) -> Result<Lowered, LowerError> {
     if mode == LowerMode::Static {
-        for core in &design.cores {
-            let mut run_time = false;
-            each_stmt(&core.body, &mut |s| {
-                run_time |= matches!(s, Stmt::Loop { count: Count::Word(_), .. });
-            });
-            if run_time {
-                return Err(LowerError::StaticTripCount { tile: core.tile, loc: core.loc.clone() });
-            }
-        }
+        design.cores.iter().try_for_each(static_core)?;
     }
     let (lowered, errors) = allocate(design, device, mode);
     match ArrayErrors::new(design, errors) {
         None => Ok(lowered),
         Some(errors) => Err(errors.into()),
     }
+}
+
+/// Whether the static lowering can do a core.
+fn static_core(core: &Core) -> Result<(), LowerError> {
+    let tile = core.tile;
+    let mut refused = None;
+    each_stmt(&core.body, &mut |s| match s {
+        Stmt::Loop { count: Count::Word(_), .. } => {
+            refused = Some(LowerError::StaticTripCount { tile, loc: core.loc.clone() });
+        }
+        Stmt::Switch { cases, default, loc, .. } => {
+            let mut moves = false;
+            let mut see = |s: &Stmt| moves |= matches!(s, Stmt::Acquire { .. } | Stmt::Release { .. });
+            cases.iter().for_each(|(_, body)| each_stmt(body, &mut see));
+            each_stmt(default, &mut see);
+            if moves {
+                refused = Some(LowerError::StaticSwitch { tile, loc: loc.clone() });
+            }
+        }
+        _ => {}
+    });
+    refused.map_or(Ok(()), Err)
 }
 
 /// Every tile that a design uses, in order of column and row.
@@ -313,5 +339,7 @@ fn locks(
     list
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! The designs of `data/mlir` against what the toolchain made of them.
 
-use super::{LowerMode, lower};
+use super::{LowerError, LowerMode, lower};
 use crate::array::lowered::{Channel, Direction, Lowered, LoweredTile};
 use crate::array::{Design, Tile, examples, verify};
 use crate::device::Device;
@@ -152,4 +152,11 @@ fn cascade_lowers_as_the_toolchain_does() {
 fn views_lowers_as_the_toolchain_does() {
     compare(examples::views(), "views", LowerMode::Dynamic, &["rtp"]);
     compare(examples::views(), "views", LowerMode::Static, &["rtp"]);
+}
+
+#[test]
+fn what_only_run_time_knows_has_no_static_lowering() {
+    let design = verify(examples::dispatch(), Device::npu1()).expect("verifies");
+    let error = lower(&design, Device::npu1(), LowerMode::Static).expect_err("a trip count from a word");
+    assert!(matches!(error, LowerError::StaticTripCount { .. }), "{error}");
 }
