@@ -19,7 +19,7 @@ struct Pipeline {
 }
 
 fn pipeline() -> impl Strategy<Value = Pipeline> {
-    let words = prop::collection::vec(1u32..600, 1..=4);
+    let words = prop::collection::vec(1u32..6000, 1..=4);
     (words, prop::array::uniform4(1u32..4), 1u32..20, 0u32..5000)
         .prop_map(|(words, depths, objects, table_bytes)| Pipeline { words, depths, objects, table_bytes })
 }
