@@ -26,6 +26,13 @@ namespace kiln {
 // Leading zeros; 32 for 0.
 inline int32_t clz(int32_t x) { return x == 0 ? 32 : (int32_t)__builtin_clz((uint32_t)x); }
 
+// The lesser and the greater, and compares that give 0 or 1: functions, since compilers warn of
+// `n < n` where a kernel compares a value with itself.
+inline int32_t min(int32_t a, int32_t b) { return a < b ? a : b; }
+inline int32_t max(int32_t a, int32_t b) { return a < b ? b : a; }
+inline int32_t lt(int32_t a, int32_t b) { return a < b ? 1 : 0; }
+inline int32_t eq(int32_t a, int32_t b) { return a == b ? 1 : 0; }
+
 // Toward zero; by zero gives 0; the least integer by -1 wraps.
 inline int32_t div(int32_t a, int32_t b) {
     if (b == 0) return 0;

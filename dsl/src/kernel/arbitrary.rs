@@ -249,7 +249,11 @@ impl Author<'_> {
     fn tables(&mut self, op: &mut OpData, elem: Elem) {
         let (first, second) = (self.param(&format!("table0_{elem}")), self.param(&format!("table1_{elem}")));
         op.address = Some(Address { param: first, terms: SmallVec::new(), offset_bytes: 0 });
-        op.imm = Imm::Lookup { second, step_log2: self.below(8) as u8, bias: self.below(80) as u32 };
+        // What aie::parallel_lookup takes: a power of two, and with unsigned indices none.
+        let index = op.operands.first().map(|&v| self.kernel.ty(v));
+        let signed = !matches!(index, Some(Type::Vector { elem: Elem::U8, .. }));
+        let bias = if signed { self.one(&[0, 1, 8, 32, 64]) } else { 0 };
+        op.imm = Imm::Lookup { second, step_log2: self.below(8) as u8, bias };
     }
 
     /// An address of `elem` in bounds on every trip of the open loops.

@@ -1,7 +1,7 @@
 //! C++ names of parameters, values and types.
 
 use crate::kernel::ops::{Opcode, form};
-use crate::kernel::{AccKind, BlockId, Elem, Imm, Kernel, OpId, Param, Type, ValueId};
+use crate::kernel::{AccKind, BlockId, Elem, Imm, Kernel, OpData, OpId, Param, Type, ValueId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Words a parameter cannot be called in C++, and names the emitted code itself uses.
@@ -141,7 +141,12 @@ impl Names {
     fn uses(&mut self, kernel: &Kernel) {
         for op in &kernel.ops {
             let terms = op.address.iter().flat_map(|a| a.terms.iter().map(|t| t.0));
-            for v in op.operands.iter().copied().chain(terms) {
+            // What a yield reads is decided with its loop.
+            let operands = if op.opcode == Opcode::Yield { &[] } else { op.operands.as_slice() };
+            for v in operands.iter().copied().chain(terms) {
+                self.used[v.index()] = true;
+            }
+            for v in carried_on(kernel, op) {
                 self.used[v.index()] = true;
             }
             if let Some(address) = &op.address {
@@ -215,6 +220,15 @@ impl Names {
     pub fn constant(&self, v: ValueId) -> Option<i64> {
         self.constants[v.index()]
     }
+}
+
+/// What the yield of a loop reads: every next value but a carried one that keeps its place, which
+/// prints nothing.
+fn carried_on(kernel: &Kernel, op: &OpData) -> Vec<ValueId> {
+    let Some(body) = op.body.map(|b| kernel.block(b)) else { return Vec::new() };
+    let Some(&end) = body.ops.last() else { return Vec::new() };
+    let next = kernel.op(end).operands.iter().zip(body.args.iter().skip(1));
+    next.filter(|(next, arg)| next != arg).map(|(&next, _)| next).collect()
 }
 
 /// Next values of a loop with the carried values they can overwrite where they are computed: read

@@ -19,8 +19,8 @@ const BINARY: [(Opcode, Binary, &str, &str); 13] = [
     (Opcode::SAdd, i32::wrapping_add, "(int32_t)((uint32_t)$0 + (uint32_t)$1)", "add"),
     (Opcode::SSub, i32::wrapping_sub, "(int32_t)((uint32_t)$0 - (uint32_t)$1)", "sub"),
     (Opcode::SMul, i32::wrapping_mul, "(int32_t)((uint32_t)$0 * (uint32_t)$1)", "mul"),
-    (Opcode::SMin, |a, b| a.min(b), "($0 < $1 ? $0 : $1)", "lt"),
-    (Opcode::SMax, |a, b| a.max(b), "($0 < $1 ? $1 : $0)", "lt"),
+    (Opcode::SMin, |a, b| a.min(b), "kiln::min($0, $1)", "lt"),
+    (Opcode::SMax, |a, b| a.max(b), "kiln::max($0, $1)", "lt"),
     (Opcode::SAnd, |a, b| a & b, "($0 & $1)", "and"),
     (Opcode::SOr, |a, b| a | b, "($0 | $1)", "or"),
     (Opcode::SXor, |a, b| a ^ b, "($0 ^ $1)", "xor"),
@@ -32,8 +32,8 @@ const BINARY: [(Opcode, Binary, &str, &str); 13] = [
         "(int32_t)((uint32_t)$0 >> ($1 & 31))",
         "lshl",
     ),
-    (Opcode::SLt, |a, b| i32::from(a < b), "(int32_t)($0 < $1)", "lt"),
-    (Opcode::SEq, |a, b| i32::from(a == b), "(int32_t)($0 == $1)", "eq"),
+    (Opcode::SLt, |a, b| i32::from(a < b), "kiln::lt($0, $1)", "lt"),
+    (Opcode::SEq, |a, b| i32::from(a == b), "kiln::eq($0, $1)", "eq"),
 ];
 
 fn eval_const(cx: &EvalCx, _: &[&Reg], out: &mut Reg) {
