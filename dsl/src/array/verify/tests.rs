@@ -4,11 +4,11 @@
 use super::{ArrayError, verify};
 use crate::array::{
     Arg, Count, Design, DesignBuilder, Dim, FifoId, FifoRef, KernelId, LocalBuffer, LocalId, MemType,
-    ObjectId, Port, Stmt, Tile, WordRef, examples,
+    ObjectId, Port, SequenceBuilder, Stmt, Tile, WordRef, examples,
 };
 use crate::device::Device;
 use crate::kernel::{Elem, Loc, ParamKind};
-use crate::sequence::Command;
+use crate::sequence::{Command, HostBufferId};
 
 const CORE: Tile = Tile::new(0, 2);
 const MEM: Tile = Tile::new(0, 1);
@@ -571,29 +571,34 @@ fn copies_out_of_range() {
     only!(relu2(past), ArrayError::CopyPastBuffer { index: 65_539, elements: 65_536, .. });
 }
 
+/// A core that takes objects of 64 B straight from the shim; `copies` moves them out of a host buffer
+/// of one object.
+fn dropper(copies: impl FnOnce(&SequenceBuilder<'_>, HostBufferId, FifoRef<'_>)) -> Design {
+    let d = DesignBuilder::new("dropper", "");
+    let x = d.fifo("x", SHIM, [CORE], i8s(64));
+    d.core(CORE, |c| {
+        c.forever(|c| {
+            c.consume(x);
+            c.release(x, Port::Consume, 1);
+        });
+    });
+    d.sequence(|s| copies(s, s.buffer("h", i8s(64)), x));
+    d.build()
+}
+
 #[test]
 fn bds_and_queues() {
     only!(relu2(|d| *copy(d, 1).3 = 0), ArrayError::BdBusy { bd: 0, tile: SHIM, .. });
     has!(relu2(|d| *copy(d, 0).3 = 16), ArrayError::CopyBd { bd: 16, max: 15, .. });
     let copies = |n: u64, waits: bool| {
-        let b = DesignBuilder::new("queue", "");
-        let x = b.fifo("x", SHIM, [CORE], i8s(64));
-        b.core(CORE, |c| {
-            c.forever(|c| {
-                c.consume(x);
-                c.release(x, Port::Consume, 1);
-            });
-        });
-        b.sequence(|s| {
-            let h = s.buffer("h", i8s(64));
+        dropper(|s, h, x| {
             for _ in 0..n {
                 s.copy_linear(h, x, 0, 64);
                 if waits {
                     s.wait(x);
                 }
             }
-        });
-        b.build()
+        })
     };
     assert_eq!(errors(copies(4, false)), []);
     only!(copies(5, false), ArrayError::QueueFull { got: 5, limit: 4, .. });
@@ -690,22 +695,12 @@ fn objects_that_come_are_the_objects_that_are_taken() {
 #[test]
 fn a_paced_sequence_waits_before_the_queue_is_full() {
     let paced = |pace: usize| {
-        let b = DesignBuilder::new("paced", "");
-        let x = b.fifo("x", SHIM, [CORE], i8s(64));
-        b.core(CORE, |c| {
-            c.forever(|c| {
-                c.consume(x);
-                c.release(x, Port::Consume, 1);
-            });
-        });
-        b.sequence(|s| {
+        dropper(|s, h, x| {
             s.keep_in_flight(pace);
-            let h = s.buffer("h", i8s(64));
             for _ in 0..20 {
                 s.copy_linear(h, x, 0, 64);
             }
-        });
-        b.build()
+        })
     };
     assert_eq!(errors(paced(4)), []);
     let waits = paced(4).sequence.commands.iter().filter(|c| matches!(c, Command::Wait { .. })).count();
