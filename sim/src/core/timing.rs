@@ -134,7 +134,7 @@ impl Model<'_> {
             Some(ops) => {
                 let graph = Graph::of_loop(self.kernel, self.device, &self.fusions, data, ops);
                 let length = u64::from(graph.list_schedule());
-                (length, u64::from(graph.initiation_interval()).min(length), bundles.saturating_sub(length))
+                (length, u64::from(graph.initiation_interval()), bundles.saturating_sub(length))
             }
             None => {
                 let each = self.nest(body) + branch;

@@ -5,7 +5,7 @@ use super::{arguments, kernel, run_both};
 use crate::core::{KernelCost, LoopCost};
 use kiln_dsl::Verified;
 use kiln_dsl::device::Device;
-use kiln_dsl::kernel::build::{Acc32, mmul};
+use kiln_dsl::kernel::build::{Acc32, Builder, mmul};
 use kiln_dsl::kernel::ops::Opcode;
 use kiln_dsl::kernel::{Kernel, OpId};
 
@@ -126,4 +126,28 @@ fn conversions_on_the_way_take_the_load_units_or_the_store_units_slot() {
     assert_eq!(cost.next_cycles, 1);
     // ups 9, of which the accumulator operand saves 2; add 5; store.
     assert_eq!(cost.length_cycles, 7 + 5 + 1);
+}
+
+#[test]
+fn a_store_of_a_part_word_keeps_other_accesses_off() {
+    let store = |k: &Builder| {
+        let (x, y) = (k.input::<i8>("x", [64]), k.output::<i16>("y", [64]));
+        k.for_n(64, |i| y.set(i, x.get(i)));
+    };
+    // A load, and the store 7 after it; the next load 7 after the store, since part of a word is
+    // read, changed and written.
+    assert_eq!(loops(&kernel(store))[0].next_cycles, 14);
+}
+
+#[test]
+fn an_address_read_from_memory_may_be_the_same_again() {
+    let scatter = |k: &Builder| {
+        let (x, y) = (k.input::<i32>("x", [16]), k.inout::<i32>("y", [16]));
+        k.for_n(16, |i| {
+            let at = x.get(i).max(0).min(15);
+            y.set(at, y.get(at) + 1);
+        });
+    };
+    // Load 7, add 1, store 1 to the load of the next iteration.
+    assert_eq!(loops(&kernel(scatter))[0].next_cycles, 9);
 }

@@ -55,8 +55,10 @@ struct CarriedUse {
 
 struct Access<'k> {
     address: &'k Address,
-    size_bytes: i64,
+    size_bytes: u64,
     writes: bool,
+    /// Reads, changes and writes a word: keeps all other accesses off (`isa_timing` section 2).
+    excludes: bool,
     nodes: Vec<usize>,
 }
 
@@ -232,10 +234,11 @@ impl<'k> Builder<'k> {
         let writes = spec(data.opcode).effect == Effect::Write;
         // A lookup may read its whole table.
         let whole = self.kernel.param(address.param).bytes();
-        let size_bytes = access(self.kernel, data).map_or(whole as i64, |a| i64::from(a.size_bytes));
-        let access = Access { address, size_bytes, writes, nodes };
+        let size_bytes = access(self.kernel, data).map_or(whole, |a| u64::from(a.size_bytes));
+        let excludes = nodes.iter().any(|&n| self.graph.nodes[n].class == LatencyClass::PartStore);
+        let access = Access { address, size_bytes, writes, excludes, nodes };
         for before in &self.accesses {
-            if (before.writes || access.writes) && may_meet(before, &access) {
+            if may_meet(before, &access) {
                 join(&mut self.graph, self.device, before, &access, 0);
             }
         }
@@ -262,7 +265,7 @@ impl<'k> Builder<'k> {
         }
     }
 
-    /// Edges between accesses of one iteration and those of later ones that may touch their bytes.
+    /// Edges between accesses of one iteration and those of later ones that they must stay before.
     fn close_memory(&mut self, data: &OpData) {
         let index = data.body.and_then(|b| self.kernel.block(b).args.first().copied());
         let step = match data.imm {
@@ -271,10 +274,7 @@ impl<'k> Builder<'k> {
         };
         for earlier in &self.accesses {
             for later in &self.accesses {
-                if !(earlier.writes || later.writes) || earlier.address.param != later.address.param {
-                    continue;
-                }
-                if let Some(distance) = meets_after(earlier, later, index, step) {
+                if let Some(distance) = self.meets_after(earlier, later, index, step) {
                     join(&mut self.graph, self.device, earlier, later, distance);
                 }
             }
@@ -289,11 +289,49 @@ impl<'k> Builder<'k> {
         }
     }
 
+    /// The least number of iterations after which `later` may touch bytes of `earlier`.
+    fn meets_after(
+        &self,
+        earlier: &Access,
+        later: &Access,
+        index: Option<ValueId>,
+        step: i64,
+    ) -> Option<u32> {
+        if earlier.excludes || later.excludes {
+            return Some(1);
+        }
+        if !matters(earlier, later) {
+            return None;
+        }
+        // A term made in the loop may have any value in the next iteration.
+        let is_steady =
+            |&(value, _): &(ValueId, i64)| Some(value) == index || self.sources[value.index()].is_empty();
+        if !same_terms(earlier, later) || !earlier.address.terms.iter().all(is_steady) {
+            return Some(1);
+        }
+        let along = earlier.address.terms.iter().find(|(v, _)| Some(*v) == index);
+        let moves = along.map_or(0, |&(_, coefficient)| i128::from(coefficient) * i128::from(step));
+        let gap = i128::from(later.address.offset_bytes) - i128::from(earlier.address.offset_bytes);
+        let sizes = [earlier, later].map(|a| i128::from(a.size_bytes));
+        // After d iterations `later` starts gap + d * moves after `earlier` did.
+        let meets = |d: i128| gap + d * moves < sizes[0] && -sizes[1] < gap + d * moves;
+        if moves == 0 {
+            return meets(1).then_some(1);
+        }
+        // Only distances near the zero of gap + d * moves can meet.
+        let reach = (sizes[0] + sizes[1]) / moves.abs() + 1;
+        let centre = -gap / moves;
+        (centre - reach..=centre + reach)
+            .filter(|&d| d >= 1)
+            .find(|&d| meets(d))
+            .and_then(|d| u32::try_from(d).ok())
+    }
+
     /// Sets the tails of results that are used outside `ops`.
     fn finish(mut self, ops: &[OpId]) -> Graph {
         let mut inside = vec![false; self.kernel.ops.len()];
         ops.iter().for_each(|op| inside[op.index()] = true);
-        for (_, op) in self.kernel.ops.iter().enumerate().filter(|(i, _)| !inside[*i]) {
+        for (op, _) in self.kernel.ops.iter().zip(inside).filter(|(_, inside)| !inside) {
             let terms = op.address.iter().flat_map(|a| a.terms.iter().map(|(v, _)| v));
             for value in op.operands.iter().chain(terms) {
                 for source in &self.sources[value.index()] {
@@ -337,39 +375,23 @@ fn machine(kernel: &Kernel, data: &OpData) -> Vec<Machine> {
 fn join(graph: &mut Graph, device: &Device, earlier: &Access, later: &Access, distance: u32) {
     for &from in &earlier.nodes {
         for &to in &later.nodes {
-            let passes = earlier.writes && !later.writes;
+            let passes = earlier.excludes || (earlier.writes && !later.writes);
             let cycles = if passes { device.latency_cycles(graph.nodes[from].class) } else { ORDER_CYCLES };
             graph.edges.push(Edge { from, to, cycles, distance });
         }
     }
 }
 
-/// Whether two accesses of one iteration may share a byte.
-fn may_meet(a: &Access, b: &Access) -> bool {
-    let apart = |a: &Access, b: &Access| a.address.offset_bytes + a.size_bytes <= b.address.offset_bytes;
-    a.address.param == b.address.param && !(same_terms(a, b) && (apart(a, b) || apart(b, a)))
+/// Whether two accesses must stay in order if they share a byte.
+fn matters(a: &Access, b: &Access) -> bool {
+    (a.writes || b.writes) && a.address.param == b.address.param
 }
 
-/// The least number of iterations after which `later` may touch bytes of `earlier`.
-fn meets_after(earlier: &Access, later: &Access, index: Option<ValueId>, step: i64) -> Option<u32> {
-    if !same_terms(earlier, later) {
-        return Some(1);
-    }
-    let along = earlier.address.terms.iter().find(|(v, _)| Some(*v) == index);
-    let moves = along.map_or(0, |&(_, coefficient)| coefficient * step);
-    let gap = later.address.offset_bytes - earlier.address.offset_bytes;
-    // After d iterations `later` starts gap + d * moves after `earlier` did.
-    let meets = |d: i64| gap + d * moves < earlier.size_bytes && -later.size_bytes < gap + d * moves;
-    if moves == 0 {
-        return meets(1).then_some(1);
-    }
-    // Only distances near the zero of gap + d * moves can meet.
-    let reach = (earlier.size_bytes + later.size_bytes) / moves.abs() + 1;
-    let centre = -gap / moves;
-    (centre - reach..=centre + reach)
-        .filter(|&d| d >= 1)
-        .find(|&d| meets(d))
-        .and_then(|d| u32::try_from(d).ok())
+/// Whether two accesses of one iteration may share a byte, or one keeps the other off.
+fn may_meet(a: &Access, b: &Access) -> bool {
+    let end = |a: &Access| i128::from(a.address.offset_bytes) + i128::from(a.size_bytes);
+    let apart = |a: &Access, b: &Access| end(a) <= i128::from(b.address.offset_bytes);
+    a.excludes || b.excludes || (matters(a, b) && !(same_terms(a, b) && (apart(a, b) || apart(b, a))))
 }
 
 fn same_terms(a: &Access, b: &Access) -> bool {

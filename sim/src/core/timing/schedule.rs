@@ -1,7 +1,7 @@
 //! Bundles: a greedy list schedule of a graph, and the least interval between loop iterations.
 
-use super::graph::{Edge, Graph};
-use kiln_dsl::kernel::ops::Slot;
+use super::graph::{Edge, Graph, Node};
+use kiln_dsl::kernel::ops::{LatencyClass, Slot};
 use std::cmp::Reverse;
 
 /// The slots of a bundle as bits; an immediate branch takes the ALU's and the move slot's.
@@ -18,6 +18,14 @@ const fn bits(slot: Slot) -> u8 {
 }
 
 const ALL_SLOTS: u8 = 63;
+
+impl Node {
+    /// What the node occupies when it issues in `slot`: a parallel lookup takes both load units
+    /// (`isa_timing` section 2).
+    fn occupies(&self, slot: Slot) -> u8 {
+        bits(slot) | if self.class == LatencyClass::LoadLut { bits(Slot::Lda) } else { 0 }
+    }
+}
 
 impl Graph {
     /// Cycles of one run: to the last bundle, and until results that others wait for are there.
@@ -44,10 +52,10 @@ impl Graph {
             let mut used = 0u8;
             let mut issued = Vec::new();
             ready.retain(|&node| {
-                let free = |slot: &&Slot| used & bits(**slot) == 0;
+                let free = |slot: &&Slot| used & self.nodes[node].occupies(**slot) == 0;
                 let slot = self.nodes[node].slots.iter().find(free).filter(|_| earliest[node] <= cycle);
                 if let Some(&slot) = slot {
-                    used |= bits(slot);
+                    used |= self.nodes[node].occupies(slot);
                     issued.push(node);
                 }
                 slot.is_none()
@@ -89,13 +97,9 @@ impl Graph {
     /// For every set of slots: the instructions that can issue nowhere else need this many cycles.
     fn slot_bound(&self) -> u32 {
         let needs = |set: u8| {
-            let inside = |n: &&super::graph::Node| n.slots.iter().all(|&s| bits(s) & !set == 0);
-            let count: u32 = self
-                .nodes
-                .iter()
-                .filter(inside)
-                .map(|n| n.slots.first().map_or(0, |&s| bits(s).count_ones()))
-                .sum();
+            let inside = |n: &&Node| n.slots.iter().all(|&s| n.occupies(s) & !set == 0);
+            let width = |n: &Node| n.slots.first().map_or(0, |&s| n.occupies(s).count_ones());
+            let count: u32 = self.nodes.iter().filter(inside).map(width).sum();
             count.div_ceil(set.count_ones())
         };
         (1..=ALL_SLOTS).map(needs).max().unwrap_or(0)
@@ -124,9 +128,7 @@ impl Graph {
 
 #[cfg(test)]
 mod tests {
-    use super::super::graph::Node;
     use super::*;
-    use kiln_dsl::kernel::ops::LatencyClass;
 
     fn node(slots: &'static [Slot]) -> Node {
         Node { slots, class: LatencyClass::ScalarAlu, tail: 1 }
@@ -159,6 +161,14 @@ mod tests {
             Graph { nodes: vec![node(&[Slot::Lng]), node(&[Slot::Mv]), node(&[Slot::Alu])], edges: vec![] };
         assert_eq!(graph.slot_bound(), 2);
         assert_eq!(graph.list_schedule(), 2);
+    }
+
+    #[test]
+    fn a_parallel_lookup_keeps_the_other_load_unit_idle() {
+        let lookup = Node { class: LatencyClass::LoadLut, ..node(&[Slot::Ldb]) };
+        let graph = Graph { nodes: vec![lookup.clone(), lookup, node(&[Slot::Lda])], edges: vec![] };
+        assert_eq!(graph.slot_bound(), 3);
+        assert_eq!(graph.list_schedule(), 3);
     }
 
     #[test]
