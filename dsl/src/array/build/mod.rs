@@ -15,6 +15,7 @@ pub use sequence::{CopyRef, SequenceBuilder};
 use super::ir::{
     Cascade, Core, CoreId, Design, Fifo, FifoId, KernelId, Link, LocalBuffer, LocalId, MemType, Tile,
 };
+use crate::array::lower::tiles_used;
 use crate::kernel::{Kernel, Loc};
 use crate::sequence::Sequence;
 use crate::verified::Verified;
@@ -199,7 +200,7 @@ impl DesignBuilder {
     pub fn build(&self) -> Design {
         let mut design = self.state.borrow().clone();
         if design.columns == 0 {
-            design.columns = tiles_of(&design).map(|t| t.col).max().unwrap_or(0) + 1;
+            design.columns = tiles_used(&design).iter().map(|t| t.col).max().unwrap_or(0) + 1;
         }
         design
     }
@@ -207,15 +208,4 @@ impl DesignBuilder {
 
 fn ids<I: Into<FifoId>>(of: [I; 1]) -> Vec<FifoId> {
     of.into_iter().map(Into::into).collect()
-}
-
-/// Every tile that a design mentions, with repetitions.
-fn tiles_of(design: &Design) -> impl Iterator<Item = Tile> + '_ {
-    design
-        .fifos
-        .iter()
-        .flat_map(|f| std::iter::once(f.producer).chain(f.consumers.iter().copied()))
-        .chain(design.cores.iter().map(|c| c.tile))
-        .chain(design.locals.iter().map(|l| l.tile))
-        .chain(design.cascades.iter().flat_map(|c| [c.from, c.to]))
 }

@@ -1,0 +1,210 @@
+//! A design as its MLIR says it, in comparable form.
+
+use crate::array::{Dim, Tile};
+use std::collections::BTreeMap;
+
+/// A device with its design, in comparable form.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct MlirDesign {
+    /// `npu1`, `npu1_1col`, ...
+    pub device: String,
+    /// External functions by name.
+    pub functions: BTreeMap<String, MlirFunction>,
+    /// Declared tiles, in order of column and row.
+    pub tiles: Vec<Tile>,
+    /// Core-local buffers by name.
+    pub buffers: BTreeMap<String, MlirBuffer>,
+    /// Object FIFOs by name.
+    pub fifos: BTreeMap<String, MlirFifo>,
+    /// Links, ordered by the names of their sources and targets.
+    pub links: Vec<MlirLink>,
+    /// Cascade connections (from, to), in order.
+    pub cascades: Vec<(Tile, Tile)>,
+    /// Core programs by tile.
+    pub cores: BTreeMap<Tile, MlirCore>,
+    /// The runtime sequence.
+    pub sequence: MlirSequence,
+}
+
+/// An external function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MlirFunction {
+    /// Types of its parameters.
+    pub types: Vec<String>,
+    /// Whether it names an object file.
+    pub linked: bool,
+}
+
+/// An `aie.buffer`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MlirBuffer {
+    /// Where.
+    pub tile: Tile,
+    /// Its type.
+    pub ty: String,
+    /// Its bank.
+    pub bank: Option<i64>,
+    /// The text between the brackets of `dense<..>`.
+    pub init: Option<String>,
+}
+
+/// An `aie.objectfifo`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MlirFifo {
+    /// Fills objects.
+    pub producer: Tile,
+    /// Drain them.
+    pub consumers: Vec<Tile>,
+    /// Objects at each end, producer first.
+    pub depths: Vec<i64>,
+    /// Type of an object.
+    pub object: String,
+    /// Order in which the producer's DMA reads.
+    pub to_stream: Vec<Dim>,
+    /// Order in which each consumer's DMA writes.
+    pub from_stream: Vec<Vec<Dim>>,
+}
+
+/// An `aie.objectfifo.link`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MlirLink {
+    /// FIFOs that end there.
+    pub sources: Vec<String>,
+    /// FIFOs that start there.
+    pub targets: Vec<String>,
+    /// Offsets of joined parts.
+    pub source_offsets: Vec<i64>,
+    /// Offsets of split parts.
+    pub target_offsets: Vec<i64>,
+}
+
+/// An `aie.core`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MlirCore {
+    /// `stack_size`.
+    pub stack_bytes: Option<i64>,
+    /// Its program.
+    pub body: Vec<MlirStmt>,
+}
+
+/// A value, resolved to what it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MlirValue {
+    /// A constant.
+    Constant(i64),
+    /// Object `element` of the program's acquire number `acquire`.
+    Object {
+        /// Number of the acquire, in program order.
+        acquire: usize,
+        /// Position among its objects.
+        element: i64,
+    },
+    /// A core-local buffer.
+    Buffer(String),
+    /// A part of another value.
+    View {
+        /// Of which.
+        of: Box<MlirValue>,
+        /// First byte.
+        byte_offset: i64,
+        /// Its type.
+        ty: String,
+    },
+    /// An element loaded from a value.
+    Load {
+        /// From which.
+        of: Box<MlirValue>,
+        /// Position.
+        index: i64,
+    },
+}
+
+/// How often a loop runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MlirTrips {
+    /// For ever: a bound of 2^32 - 1 or more.
+    Endless,
+    /// A constant.
+    Constant(i64),
+    /// A value read at run time.
+    Value(MlirValue),
+}
+
+/// One statement of a core.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MlirStmt {
+    /// `scf.for` from 0 by 1.
+    For {
+        /// Trip count.
+        trips: MlirTrips,
+        /// Body.
+        body: Vec<MlirStmt>,
+    },
+    /// `aie.objectfifo.acquire`.
+    Acquire {
+        /// FIFO.
+        fifo: String,
+        /// `Produce` or `Consume`.
+        port: String,
+        /// How many objects.
+        count: i64,
+    },
+    /// `aie.objectfifo.release`.
+    Release {
+        /// FIFO.
+        fifo: String,
+        /// `Produce` or `Consume`.
+        port: String,
+        /// How many objects.
+        count: i64,
+    },
+    /// `func.call`.
+    Call {
+        /// Function.
+        function: String,
+        /// Arguments.
+        args: Vec<MlirValue>,
+    },
+    /// `scf.index_switch`.
+    Switch {
+        /// On what.
+        on: MlirValue,
+        /// Value and body of each case.
+        cases: Vec<(i64, Vec<MlirStmt>)>,
+        /// Otherwise.
+        default: Vec<MlirStmt>,
+    },
+}
+
+/// An `aie.runtime_sequence`.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct MlirSequence {
+    /// Types of the host buffers.
+    pub buffers: Vec<String>,
+    /// Commands, in order.
+    pub steps: Vec<MlirStep>,
+}
+
+/// One command of a sequence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MlirStep {
+    /// `aiex.npu.dma_memcpy_nd`.
+    Copy(MlirCopy),
+    /// `aiex.npu.dma_wait`.
+    Wait(String),
+}
+
+/// An `aiex.npu.dma_memcpy_nd`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MlirCopy {
+    /// Position of the host buffer.
+    pub buffer: usize,
+    /// FIFO.
+    pub fifo: String,
+    /// Offsets, sizes and strides, outermost first.
+    pub access: [Vec<i64>; 3],
+    /// BD.
+    pub id: i64,
+    /// Whether it issues a token.
+    pub token: bool,
+}
