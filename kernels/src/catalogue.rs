@@ -2,7 +2,7 @@
 
 use crate::case::Entry;
 use crate::matmul::{Block, Left, MatmulShape, Product};
-use crate::{gelu, layernorm, matmul, relu, requantise, residual_add, softmax, transpose, zero};
+use crate::{copy, gelu, layernorm, matmul, relu, requantise, residual_add, softmax, transpose, zero};
 use kiln_dsl::kernel::Elem;
 
 /// The kernels, by name in order.
@@ -11,6 +11,7 @@ pub fn catalogue() -> Vec<Entry> {
     let mut entries = vec![
         relu::entry(2048),
         zero::entry(4096),
+        copy::entry(2336),
         // The design document's 16x16 tile.
         mm(16, 16, 16, Left::I8, Product::Accumulate, Block::B2x2),
         mm(64, 64, 64, Left::I8, Product::Accumulate, Block::B4x2),

@@ -131,7 +131,7 @@ pub fn reference_i16(x: ArrayView2<i16>, norm: &LayerNorm) -> Array2<i16> {
 const LANES: u32 = 32;
 
 /// The kernel: [`reference_i8`] or [`reference_i16`] of `rows` rows of `d` columns. `x` is i16,
-/// `gain` i16 and `beta` i32 per column, `shift` a run-time integer, `out` is `elem`; row-major.
+/// `gain` i16 and `beta` i32 per column, `shift[0]` in memory (it comes with them), `out` is `elem`; row-major.
 ///
 /// # Panics
 /// When `d` is not a multiple of 32 up to 1024, or `elem` is neither i8 nor i16.
@@ -158,8 +158,8 @@ where
         let x = k.input::<i16>("x", [rows, d]);
         let gain = k.input::<i16>("gain", [d]);
         let beta = k.input::<i32>("beta", [d]);
+        let out_shift = k.input::<i32>("shift", [8]).get(0);
         let out = k.output::<E>("out", [rows, d]);
-        let out_shift = k.param_i32("shift");
         let rsqrt = RsqrtTable::declare(k);
         let columns = k.constant(d as i32);
         k.for_n(rows, |row| {
@@ -227,11 +227,11 @@ pub fn entry(rows: u32, d: u32, elem: Elem) -> Entry {
             Arg::Bytes(bytes_of(&x.into_raw_vec_and_offset().0)),
             Arg::Bytes(bytes_of(&norm.gain)),
             Arg::Bytes(bytes_of(&norm.beta)),
+            Arg::Bytes(bytes_of(&[shift as i32, 0, 0, 0, 0, 0, 0, 0])),
             Arg::Bytes(vec![0; out.len()]),
-            Arg::I32(shift as i32),
             Arg::Local,
         ];
-        Case { args, expected: vec![(3, out)] }
+        Case { args, expected: vec![(4, out)] }
     })
 }
 

@@ -6,6 +6,8 @@
 pub mod case;
 pub mod catalogue;
 pub mod conv1d;
+pub mod copy;
+pub mod designs;
 pub mod fixed;
 pub mod gelu;
 pub mod layernorm;

@@ -56,8 +56,8 @@ pub fn reference<D: Dimension>(
 /// Lanes that one step takes.
 const LANES: u32 = 32;
 
-/// The kernel: [`reference()`] of `len` elements, all i16; the multipliers and the shift are run-time
-/// integers.
+/// The kernel: [`reference()`] of `len` elements, all i16; `scale` holds `mult_x`, `mult_y` and
+/// `shift` in its first three words.
 ///
 /// # Panics
 /// When `len` is not a multiple of 32.
@@ -69,16 +69,17 @@ pub fn residual_add(len: u32) -> Kernel {
     Kernel::build(&format!("residual_add_{len}"), Rounding::ConvEven, Saturation::On, |k: &Builder| {
         let x = k.input::<i16>("x", [len]);
         let y = k.input::<i16>("y", [len]);
+        let scale = k.input::<i32>("scale", [8]);
         let out = k.output::<i16>("out", [len]);
-        let mult_x = k.splat::<i16, 32>(k.param_i32("mult_x"));
-        let mult_y = k.splat::<i16, 32>(k.param_i32("mult_y"));
-        let shift = k.param_i32("shift");
+        let mult_x = k.splat::<i16, 32>(scale.get(0));
+        let mult_y = k.splat::<i16, 32>(scale.get(1));
+        let shift = scale.get(2);
         k.pipelined(1).for_step(0, len, LANES, |i| {
             let sum = x.load::<32>(i).times::<Acc32, i16>(mult_x).mac(y.load::<32>(i), mult_y);
             out.store(i, sum.srs::<i16>(shift));
         });
     })
-    .with_doc(&format!("out = sat16(srs(x * mult_x + y * mult_y, shift)), {len} elements of i16."))
+    .with_doc(&format!("out = sat16(srs(x * scale[0] + y * scale[1], scale[2])), {len} elements of i16."))
 }
 
 /// The kernel with its test cases.
@@ -94,12 +95,10 @@ pub fn entry(len: u32) -> Entry {
         let args = vec![
             Arg::Bytes(bytes_of(&x)),
             Arg::Bytes(bytes_of(&y)),
+            Arg::Bytes(bytes_of(&[add.mult_x.into(), add.mult_y.into(), add.shift as i32, 0, 0, 0, 0, 0])),
             Arg::Bytes(vec![0; x.len() * 2]),
-            Arg::I32(add.mult_x.into()),
-            Arg::I32(add.mult_y.into()),
-            Arg::I32(add.shift as i32),
         ];
-        Case { args, expected: vec![(2, bytes_of(&out.to_vec()))] }
+        Case { args, expected: vec![(3, bytes_of(&out.to_vec()))] }
     })
 }
 

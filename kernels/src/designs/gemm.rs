@@ -1,0 +1,324 @@
+//! Matrix products on all 16 cores: `C[M, N] = requantised(bias + A[M, K] x B[K, N])`.
+//!
+//! ```text
+//! shim c --A rows c--> mem tile c ==broadcast to row c of every column==> cores
+//! shim c --B cols c--> mem tile c ==broadcast down column c===========> cores
+//! cores of column c --C--> mem tile c, joined --> shim c
+//! ```
+//!
+//! Matrices are row-major in host memory; the mem tiles cut them into the 4x8 and 8x8 tiles of the
+//! kernels and put the result together again. Core (c, r) computes rows `r` and columns `c` of a
+//! block of `4 m x 4 n`; K arrives in chunks of 64 and accumulates in L1 in 32 bits.
+//!
+//! Below the K rows of B lie 64 more: the *column block*, which a core reads as one object after
+//! its last chunk of K. It holds bias, multipliers and shifts ([`ColumnBlock`]), so that one program
+//! serves every layer of a shape.
+//!
+//! M needs no padding from `4 m` rows on: the last block of rows starts at `M - 4 m` and writes what
+//! it shares with the block before a second time, so rows past the end are never read or written.
+
+use super::cores;
+use crate::matmul::{Block, Left, MatmulShape, Product};
+use crate::requantise::Requant;
+use crate::tiles::from_tiles;
+use crate::{gelu, matmul, requantise, zero};
+use kiln_dsl::array::{Arg, Design, DesignBuilder, MemType, Port, Tile, View, WordRef};
+use kiln_dsl::kernel::{Elem, Kernel, verify};
+use kiln_dsl::sequence::HostBufferId;
+use ndarray::Array2;
+use std::sync::Arc;
+
+/// Elements of K in one object.
+pub const CHUNK: u32 = 64;
+
+/// Rows and columns of cores.
+const GRID: u32 = 4;
+
+/// Stack of a core: the least that the toolchain's own GEMMs use, see `reference/mlir.md`.
+pub const STACK_BYTES: u32 = 2048;
+
+/// A matrix operand in host memory: a flat buffer of `len` elements that holds one matrix a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operand {
+    /// Elements of the buffer.
+    pub len: u64,
+    /// Elements from one row to the next; rows of A may overlap (convolutions).
+    pub row_stride: u64,
+    /// First element of each batch's matrix.
+    pub offsets: Vec<u64>,
+}
+
+impl Operand {
+    /// One dense matrix.
+    pub fn dense(rows: u64, columns: u64) -> Operand {
+        Operand { len: rows * columns, row_stride: columns, offsets: vec![0] }
+    }
+}
+
+/// A matrix product.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gemm {
+    /// Name of the design.
+    pub name: String,
+    /// Type of A.
+    pub left: Left,
+    /// Type of C: i8 or i16.
+    pub out: Elem,
+    /// Whether C is the GELU of the requantised product (i16 only).
+    pub gelu: bool,
+    /// Rows of A and C.
+    pub m: u32,
+    /// Columns of A and rows of B: a multiple of 64.
+    pub k: u32,
+    /// Columns of B and C: a multiple of 64.
+    pub n: u32,
+    /// A.
+    pub a: Operand,
+    /// B with the column block below it.
+    pub b: Operand,
+    /// C.
+    pub c: Operand,
+}
+
+/// Rows and columns of the tile of C that one core computes at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CoreTile {
+    /// Rows.
+    pub m: u32,
+    /// Columns.
+    pub n: u32,
+}
+
+impl Gemm {
+    /// The largest tile whose objects fit `l1_bytes`: 64 rows, or as few as cover M, by the most
+    /// columns that divide N over the four columns of cores.
+    pub fn core_tile(&self, l1_bytes: u32) -> Option<CoreTile> {
+        let m = self.m.div_ceil(GRID).next_multiple_of(16).min(64);
+        let widths = [96, 64, 48, 32, 16];
+        let divides = |n: &&u32| self.n.is_multiple_of(GRID * **n);
+        let tiles = widths.iter().filter(divides).map(|&n| CoreTile { m, n });
+        tiles.into_iter().find(|tile| self.l1_bytes(*tile) <= l1_bytes)
+    }
+
+    /// Rows that the buffers of A and C must have: M, or one whole block where M is smaller.
+    pub fn rows_needed(&self, tile: CoreTile) -> u32 {
+        self.m.max(GRID * tile.m)
+    }
+
+    /// Bytes of L1 that the objects, locals, tables and stack of a core take.
+    fn l1_bytes(&self, tile: CoreTile) -> u32 {
+        let c = tile.m * tile.n * self.out.bytes();
+        let objects = 2 * tile.m * CHUNK * self.left.elem().bytes() + 2 * CHUNK * tile.n + c;
+        let acc = tile.m * tile.n * 4;
+        let gelu = if self.gelu { c + 4 * 1024 } else { 0 };
+        // The counters of the FIFO ends, and what alignment to banks may waste.
+        objects + acc + gelu + STACK_BYTES + 1024
+    }
+
+    /// The design for cores with `l1_bytes` of memory.
+    ///
+    /// # Panics
+    /// When K or N is not a multiple of 64, GELU is asked for i8, or no tile fits.
+    pub fn design(&self, l1_bytes: u32) -> Design {
+        assert!(self.k.is_multiple_of(CHUNK) && self.n.is_multiple_of(64), "{}: K and N by 64", self.name);
+        assert!(!self.gelu || self.out == Elem::I16, "{}: GELU gives i16", self.name);
+        let tile =
+            self.core_tile(l1_bytes).unwrap_or_else(|| panic!("{}: no tile fits {l1_bytes} B", self.name));
+        let doc = format!(
+            "C[{}, {}] {} = requantised({} A[{}, {}] x i8 B[{}, {}]){}; {}x{} of C a core at a time.",
+            self.m,
+            self.n,
+            self.out,
+            self.left.elem(),
+            self.m,
+            self.k,
+            self.k,
+            self.n,
+            if self.gelu { ", GELU" } else { "" },
+            tile.m,
+            tile.n
+        );
+        let d = DesignBuilder::new(&self.name, doc);
+        self.array(&d, tile);
+        d.build()
+    }
+
+    fn array(&self, d: &DesignBuilder, tile: CoreTile) {
+        let CoreTile { m, n } = tile;
+        let kernel = |k: Kernel| d.kernel(Arc::new(verify(k).unwrap_or_else(|e| panic!("{e}"))));
+        let block = if self.left == Left::I16 { Block::B2x2 } else { Block::B4x2 };
+        let shape = MatmulShape { m, k: CHUNK, n, left: self.left, product: Product::Accumulate, block };
+        let clear = kernel(zero::zero_i32(m * n));
+        let multiply = kernel(matmul::matmul(shape));
+        let finish = kernel(requantise::requantise(m, n, self.out));
+        let gelu = self.gelu.then(|| kernel(gelu::gelu_i16(m * n)));
+
+        let a_object = MemType::flat(self.left.elem(), m * CHUNK);
+        let b_object = MemType::flat(Elem::I8, CHUNK * n);
+        let c_object = MemType::flat(self.out, m * n);
+        let c_column = MemType::flat(self.out, GRID * m * n);
+        let shim = |c: u32| Tile::new(c as u8, 0);
+        let mem = |c: u32| Tile::new(c as u8, 1);
+        let core = |c: u32, r: u32| Tile::new(c as u8, 2 + r as u8);
+
+        let (mut a_in, mut a, mut b_in, mut b, mut c_out) = (vec![], vec![], vec![], vec![], vec![]);
+        for i in 0..GRID {
+            a_in.push(d.fifo(format!("a_in{i}"), shim(i), [mem(i)], a_object.clone()).id());
+            let row = (0..GRID).map(|c| core(c, i));
+            let cut = [(m / 4, 4 * CHUNK), (CHUNK / 8, 8), (4, CHUNK), (8, 1)];
+            a.push(d.fifo(format!("a{i}"), mem(i), row, a_object.clone()).to_stream(cut).id());
+            d.link([a_in[i as usize]], [a[i as usize]]);
+        }
+        for i in 0..GRID {
+            b_in.push(d.fifo(format!("b_in{i}"), shim(i), [mem(i)], b_object.clone()).id());
+            let column = (0..GRID).map(|r| core(i, r));
+            let cut = [(CHUNK / 8, 8 * n), (n / 8, 8), (8, n), (8, 1)];
+            b.push(d.fifo(format!("b{i}"), mem(i), column, b_object.clone()).to_stream(cut).id());
+            d.link([b_in[i as usize]], [b[i as usize]]);
+        }
+        let mut c = vec![vec![]; GRID as usize];
+        for col in 0..GRID {
+            for row in 0..GRID {
+                let whole = [(m / 4, 4 * n), (n / 8, 8), (4, n), (8, 1)];
+                let part = d.fifo(format!("c{col}_{row}"), core(col, row), [mem(col)], c_object.clone());
+                c[col as usize].push(part.depths([1, 2]).from_stream(mem(col), whole).id());
+            }
+            c_out.push(d.fifo(format!("c_out{col}"), mem(col), [shim(col)], c_column.clone()).id());
+            let parts = c[col as usize].iter().enumerate().map(|(r, &f)| (f, r as u32 * m * n));
+            d.join(parts, c_out[col as usize]);
+        }
+
+        let columns = ColumnBlock::layout(n);
+        for at in cores() {
+            let (col, row) = (usize::from(at.col), usize::from(at.row - 2));
+            let acc = d.local(format!("acc_{col}_{row}"), at, MemType::flat(Elem::I32, m * n), None, None);
+            let before_gelu = gelu.map(|_| {
+                d.local(format!("linear_{col}_{row}"), at, MemType::flat(Elem::I16, m * n), None, None)
+            });
+            d.core(at, |p| {
+                p.stack_bytes(STACK_BYTES);
+                p.forever(|p| {
+                    p.call(clear, [Arg::from(acc)]);
+                    p.repeat(u64::from(self.k / CHUNK), |p| {
+                        let (av, bv) = (p.consume(a[row]), p.consume(b[col]));
+                        p.call(multiply, (av, bv, acc));
+                        p.release(a[row], Port::Consume, 1);
+                        p.release(b[col], Port::Consume, 1);
+                    });
+                    let params = p.consume(b[col]);
+                    let out = p.produce(c[col][row]);
+                    let word = |index| Arg::Word(WordRef { object: params, index });
+                    let part = |byte_offset: u32, elem, len| Arg::Object {
+                        object: params,
+                        view: Some(View { byte_offset: byte_offset.into(), ty: MemType::flat(elem, len) }),
+                    };
+                    let linear = before_gelu.map_or(Arg::from(out), Arg::from);
+                    let (bias, mult) = (part(0, Elem::I32, n), part(columns.mult_byte, Elem::I16, n));
+                    let [acc_shift, out_shift, gelu_bits] = columns.words.map(word);
+                    p.call(finish, vec![acc.into(), bias, mult, acc_shift, out_shift, linear.clone()]);
+                    if let Some(gelu) = gelu {
+                        p.call(gelu, vec![linear, out.into(), gelu_bits]);
+                    }
+                    p.release(b[col], Port::Consume, 1);
+                    p.release(c[col][row], Port::Produce, 1);
+                });
+            });
+        }
+        self.sequence(d, tile, [&a_in, &b_in, &c_out].map(|f| f.as_slice()));
+    }
+
+    fn sequence(
+        &self,
+        d: &DesignBuilder,
+        tile: CoreTile,
+        [a_in, b_in, c_out]: [&[kiln_dsl::array::FifoId]; 3],
+    ) {
+        let [m, n, k, chunk] = [tile.m, tile.n, self.k, CHUNK].map(u64::from);
+        let grid = u64::from(GRID);
+        let (n_blocks, chunks) = (u64::from(self.n) / (grid * n), k / chunk);
+        let rows = u64::from(self.m);
+        let row_blocks = rows.div_ceil(grid * m);
+        let blocks: Vec<(usize, u64)> = (0..self.c.offsets.len())
+            .flat_map(|batch| (0..row_blocks).map(move |block| (batch, block)))
+            .map(|(batch, block)| (batch, (block * grid * m).min(rows.saturating_sub(grid * m))))
+            .collect();
+        d.sequence(|s| {
+            let flat = |elem, len: u64| {
+                MemType::flat(elem, u32::try_from(len).expect("host buffers below 4 Gi elements"))
+            };
+            let a: HostBufferId = s.buffer("a", flat(self.left.elem(), self.a.len));
+            let b = s.buffer("b", flat(Elem::I8, self.b.len));
+            let c = s.buffer("c", flat(self.out, self.c.len));
+            let wait = |s: &kiln_dsl::array::SequenceBuilder| {
+                a_in.iter().chain(b_in).chain(c_out).for_each(|&fifo| s.wait(fifo));
+            };
+            // Two blocks of rows in flight: the next block's copies wait in the queues of the shims.
+            for (i, &(batch, row)) in blocks.iter().enumerate() {
+                let bds = if i % 2 == 0 { [0, 1, 2] } else { [3, 4, 5] };
+                if i >= 2 {
+                    wait(s);
+                }
+                for col in 0..grid {
+                    let at = col as usize;
+                    let (rs, first) =
+                        (self.c.row_stride, self.c.offsets[batch] + row * self.c.row_stride + col * n);
+                    let sizes = [1, n_blocks, grid * m, n];
+                    s.copy(c, c_out[at], [0, 0, 0, first], sizes, [0, grid * n, rs, 1]).bd(bds[0]).token();
+                    let (rs, first) =
+                        (self.a.row_stride, self.a.offsets[batch] + (row + col * m) * self.a.row_stride);
+                    let sizes = [n_blocks, chunks, m, chunk];
+                    s.copy(a, a_in[at], [0, 0, 0, first], sizes, [0, chunk, rs, 1]).bd(bds[1]).token();
+                    let (rs, first) = (self.b.row_stride, self.b.offsets[batch] + col * n);
+                    let sizes = [n_blocks, chunks + 1, chunk, n];
+                    s.copy(b, b_in[at], [0, 0, 0, first], sizes, [grid * n, chunk * rs, rs, 1])
+                        .bd(bds[2])
+                        .token();
+                }
+            }
+            (0..blocks.len().min(2)).for_each(|_| wait(s));
+        });
+    }
+}
+
+/// Where a core finds the parameters of its columns inside one object of B.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ColumnBlock {
+    /// First byte of the multipliers (i16); the biases (i32) start at 0.
+    pub mult_byte: u32,
+    /// Words of `acc_shift`, `out_shift` and the GELU's fraction bits.
+    pub words: [u32; 3],
+}
+
+impl ColumnBlock {
+    /// The layout for `n` columns.
+    pub const fn layout(n: u32) -> ColumnBlock {
+        let words = (6 * n).next_multiple_of(32) / 4;
+        ColumnBlock { mult_byte: 4 * n, words: [words, words + 1, words + 2] }
+    }
+
+    /// The 64 rows below B, for tiles of `n` columns: `bias[N]` and the requantisation of all `N`
+    /// columns, `gelu_bits` 0 without GELU. The mem tile cuts these rows into 8x8 tiles as it does
+    /// those of B, so they are written the other way round.
+    ///
+    /// # Panics
+    /// When `bias` and the multipliers differ in length, or that is not a multiple of `n`.
+    pub fn rows(n: u32, bias: &[i32], q: &Requant, gelu_bits: u32) -> Array2<i8> {
+        assert!(bias.len() == q.mult.len() && bias.len().is_multiple_of(n as usize), "columns by {n}");
+        let layout = ColumnBlock::layout(n);
+        let columns = n as usize;
+        let mut rows = Array2::zeros((CHUNK as usize, bias.len()));
+        for (i, mut block) in rows.axis_chunks_iter_mut(ndarray::Axis(1), columns).enumerate() {
+            let range = i * columns..(i + 1) * columns;
+            let mut bytes = vec![0u8; CHUNK as usize * columns];
+            bytes[..4 * columns].copy_from_slice(bytemuck::cast_slice(&bias[range.clone()]));
+            let mult = layout.mult_byte as usize;
+            bytes[mult..mult + 2 * columns].copy_from_slice(bytemuck::cast_slice(&q.mult[range]));
+            for (word, value) in layout.words.into_iter().zip([q.acc_shift, q.out_shift, gelu_bits]) {
+                bytes[4 * word as usize..][..4].copy_from_slice(&value.to_le_bytes());
+            }
+            let cells: &[i8] = bytemuck::cast_slice(&bytes);
+            block.assign(&from_tiles(cells, [CHUNK as usize, columns], [8, 8]));
+        }
+        rows
+    }
+}
