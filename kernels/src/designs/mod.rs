@@ -1,6 +1,8 @@
 //! Whole designs: array programs with their runtime sequences.
 
 pub mod gemm;
+pub mod rows;
+pub mod transpose;
 
 use kiln_dsl::array::Tile;
 
