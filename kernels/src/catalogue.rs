@@ -20,6 +20,7 @@ pub fn catalogue() -> Vec<Entry> {
         mm(64, 192, 64, Left::I8, Product::I8, Block::B4x2),
         mm(32, 64, 32, Left::I8, Product::I16, Block::B2x2),
         mm(16, 64, 32, Left::I16, Product::I8, Block::B2x2),
+        mm(16, 64, 8, Left::I16, Product::Accumulate, Block::B2x1),
         requantise::entry(64, 64, Elem::I8),
         requantise::entry(32, 64, Elem::I16),
         softmax::entry(2, 1536),

@@ -87,7 +87,9 @@ pub struct MatmulShape {
 /// product needs two for each tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Block {
-    /// 2 x 2 tiles: 4 accumulators (8 for i16).
+    /// 2 x 1 tiles: for results of 8 columns.
+    B2x1,
+    /// 2 x 2 tiles: 4 accumulators.
     B2x2,
     /// 4 x 2 tiles: 8 accumulators; one load a multiplication. Not for i16.
     B4x2,
@@ -96,6 +98,7 @@ pub enum Block {
 impl Block {
     const fn dims(self) -> [u32; 2] {
         match self {
+            Block::B2x1 => [2, 1],
             Block::B2x2 => [2, 2],
             Block::B4x2 => [4, 2],
         }
@@ -141,11 +144,14 @@ pub fn matmul(shape: MatmulShape) -> Kernel {
         n = shape.n,
     );
     let kernel = match (shape.left, shape.block) {
+        (Left::I8, Block::B2x1) => bytes::<i8, 2, 1>(shape, mmul::I8_I8_4X8X8),
         (Left::I8, Block::B2x2) => bytes::<i8, 2, 2>(shape, mmul::I8_I8_4X8X8),
         (Left::I8, Block::B4x2) => bytes::<i8, 4, 2>(shape, mmul::I8_I8_4X8X8),
+        (Left::U8, Block::B2x1) => bytes::<u8, 2, 1>(shape, mmul::U8_I8_4X8X8),
         (Left::U8, Block::B2x2) => bytes::<u8, 2, 2>(shape, mmul::U8_I8_4X8X8),
         (Left::U8, Block::B4x2) => bytes::<u8, 4, 2>(shape, mmul::U8_I8_4X8X8),
-        (Left::I16, Block::B2x2) => words(shape),
+        (Left::I16, Block::B2x1) => words::<1>(shape),
+        (Left::I16, Block::B2x2) => words::<2>(shape),
         (Left::I16, Block::B4x2) => panic!("{shape:?}: 16 accumulators of 64-bit lanes, AIE2 has 9"),
     };
     kernel.with_doc(&doc)
@@ -248,7 +254,7 @@ fn bytes<L: Element + Loadable<32>, const R: usize, const N: usize>(
 
 /// 16-bit words: the upper and lower two rows of a tile in one 64-bit accumulator each. A stored
 /// sum saturates to 32 bits.
-fn words(shape: MatmulShape) -> Kernel {
+fn words<const N: usize>(shape: MatmulShape) -> Kernel {
     const SHAPE: Mmul<i16, i8, Acc64, 16, 64, 16> = mmul::I16_I8_2X8X8;
     let (mt, kt, nt) = (shape.m / 4, shape.k / 8, shape.n / 8);
     Kernel::build(&shape.name(), Rounding::ConvEven, Saturation::On, |k: &Builder| {
@@ -256,15 +262,15 @@ fn words(shape: MatmulShape) -> Kernel {
         let b = k.input_tiles::<i8, 64>("b", [8, 8], [kt, nt]);
         let c = C::declare(k, shape);
         k.for_step(0, mt, 2, |i| {
-            k.for_step(0, nt, 2, |j| {
-                let start = [[(); 2]; 2].map2(|r, q, ()| match c.start(i + r as u32, j + q as u32) {
+            k.for_step(0, nt, N as u32, |j| {
+                let start = [[(); N]; 2].map2(|r, q, ()| match c.start(i + r as u32, j + q as u32) {
                     Some(lanes) => [lanes.low::<16>().ups::<Acc64>(0), lanes.high::<16>().ups::<Acc64>(0)],
                     None => [k.acc_zeros(); 2],
                 });
                 let sum = k.pipelined(1).fold(kt, start, |p, sum| {
                     let part = |r: usize, lane| a.load_part::<16>(i + r as u32, p, lane);
                     let av = [[part(0, 0), part(0, 16)], [part(1, 0), part(1, 16)]];
-                    let bv: [_; 2] = std::array::from_fn(|q| b.load(p, j + q as u32));
+                    let bv: [_; N] = std::array::from_fn(|q| b.load(p, j + q as u32));
                     sum.map2(|r, q, [upper, lower]| {
                         [k.mac(SHAPE, upper, av[r][0], bv[q]), k.mac(SHAPE, lower, av[r][1], bv[q])]
                     })

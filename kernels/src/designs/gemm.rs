@@ -70,7 +70,7 @@ pub struct Gemm {
     pub m: u32,
     /// Columns of A and rows of B: a multiple of 64.
     pub k: u32,
-    /// Columns of B and C: a multiple of 64.
+    /// Columns of B and C: a multiple of 32.
     pub n: u32,
     /// A.
     pub a: Operand,
@@ -94,7 +94,7 @@ impl Gemm {
     /// columns that divide N over the four columns of cores.
     pub fn core_tile(&self, l1_bytes: u32) -> Option<CoreTile> {
         let m = self.m.div_ceil(GRID).next_multiple_of(16).min(64);
-        let widths = [96, 64, 48, 32, 16];
+        let widths = [96, 64, 48, 32, 16, 8];
         let divides = |n: &&u32| self.n.is_multiple_of(GRID * **n);
         let tiles = widths.iter().filter(divides).map(|&n| CoreTile { m, n });
         tiles.into_iter().find(|tile| self.l1_bytes(*tile) <= l1_bytes)
@@ -118,9 +118,9 @@ impl Gemm {
     /// The design for cores with `l1_bytes` of memory.
     ///
     /// # Panics
-    /// When K or N is not a multiple of 64, GELU is asked for i8, or no tile fits.
+    /// When K is not a multiple of 64 or N of 32, GELU is asked for i8, or no tile fits.
     pub fn design(&self, l1_bytes: u32) -> Design {
-        assert!(self.k.is_multiple_of(CHUNK) && self.n.is_multiple_of(64), "{}: K and N by 64", self.name);
+        assert!(self.k.is_multiple_of(CHUNK) && self.n.is_multiple_of(32), "{}: K by 64, N by 32", self.name);
         assert!(!self.gelu || self.out == Elem::I16, "{}: GELU gives i16", self.name);
         let tile =
             self.core_tile(l1_bytes).unwrap_or_else(|| panic!("{}: no tile fits {l1_bytes} B", self.name));
@@ -146,7 +146,11 @@ impl Gemm {
     fn array(&self, d: &DesignBuilder, tile: CoreTile) {
         let CoreTile { m, n } = tile;
         let kernel = |k: Kernel| d.kernel(Arc::new(verify(k).unwrap_or_else(|e| panic!("{e}"))));
-        let block = if self.left == Left::I16 { Block::B2x2 } else { Block::B4x2 };
+        let block = match self.left {
+            _ if n == 8 => Block::B2x1,
+            Left::I16 => Block::B2x2,
+            Left::I8 | Left::U8 => Block::B4x2,
+        };
         let shape = MatmulShape { m, k: CHUNK, n, left: self.left, product: Product::Accumulate, block };
         let clear = kernel(zero::zero_i32(m * n));
         let multiply = kernel(matmul::matmul(shape));

@@ -6,12 +6,14 @@
 pub mod calibrate;
 pub mod checkpoint;
 pub mod config;
+pub mod encoder;
 pub mod gemm;
 #[cfg(test)]
 mod golden;
 pub mod integer;
 pub mod mel;
 pub mod npy;
+pub mod plan;
 pub mod quant;
 pub mod quantise;
 pub mod reference;

@@ -1,0 +1,455 @@
+//! The encoder on the array: every tensor operation a dispatch of one of the [`Plan`]'s designs.
+//!
+//! The host quantises the input, lays out weights and parameters, and dequantises the output; all
+//! between happens on the cores of whatever runs the designs (see [`ArrayRunner`]). Activations stay
+//! in buffers of host memory between dispatches.
+
+use super::integer::{Observer, Tensor};
+use super::plan::{Plan, PlanError, Product, Rows};
+use super::quant::{ConvStage, Linear, QuantLayer, QuantModel};
+use crate::case::bytes_of;
+use crate::conv1d;
+use crate::designs::gemm::ColumnBlock;
+use crate::designs::transpose::HEAD_ROWS;
+use crate::layernorm::LayerNorm;
+use crate::requantise::Requant;
+use crate::residual_add::ResidualAdd;
+use kiln_dsl::array::{Design, Tile};
+use ndarray::{Array2, ArrayView2, Axis, s};
+use std::ops::ControlFlow;
+
+/// What stopped a runner.
+pub type RunnerError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs designs: the simulated array, or an NPU.
+pub trait ArrayRunner {
+    /// Runs a design's sequence once. `host` has the bytes of its buffers, in order; results are
+    /// written there.
+    ///
+    /// # Errors
+    /// When the design is refused, or the run fails.
+    fn run(&mut self, design: &Design, host: &mut [Vec<u8>]) -> Result<Dispatch, RunnerError>;
+}
+
+/// What one core did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CoreWork {
+    /// Which.
+    pub tile: Tile,
+    /// Cycles in kernels.
+    pub busy_cycles: u64,
+    /// Multiply-accumulates.
+    pub macs: u64,
+}
+
+/// What one dispatch took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dispatch {
+    /// Cycles from the first command of the sequence to the end of its last.
+    pub cycles: u64,
+    /// Part of them in which the controller worked on commands.
+    pub controller_cycles: u64,
+    /// Kernel calls.
+    pub calls: u64,
+    /// Bytes moved between the array and host memory.
+    pub ddr_bytes: u64,
+    /// Bytes in use in the fullest compute tile.
+    pub l1_peak_bytes: u64,
+    /// Bytes in use in the fullest mem tile.
+    pub l2_peak_bytes: u64,
+    /// Cores.
+    pub cores: Vec<CoreWork>,
+}
+
+/// All dispatches of one design.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpReport {
+    /// Name of the design.
+    pub name: String,
+    /// Cores that ran it.
+    pub cores: usize,
+    /// Dispatches.
+    pub dispatches: u64,
+    /// Kernel calls.
+    pub calls: u64,
+    /// Cycles.
+    pub cycles: u64,
+}
+
+/// What an encoding took.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EncodeReport {
+    /// Cycles of all dispatches, one after the other.
+    pub cycles: u64,
+    /// Part of them in which the controller worked on commands.
+    pub controller_cycles: u64,
+    /// Bytes moved between the array and host memory.
+    pub ddr_bytes: u64,
+    /// Bytes in use in the fullest compute tile.
+    pub l1_peak_bytes: u64,
+    /// Bytes in use in the fullest mem tile.
+    pub l2_peak_bytes: u64,
+    /// Dispatches.
+    pub dispatches: u64,
+    /// Times a dispatch's design was another than the one before: each reconfigures the array.
+    pub design_switches: u64,
+    /// By design, in order of first use.
+    pub ops: Vec<OpReport>,
+    /// By core, in the order of the designs.
+    pub cores: Vec<CoreWork>,
+    last: Option<String>,
+}
+
+impl EncodeReport {
+    fn add(&mut self, design: &str, dispatch: Dispatch) {
+        self.cycles += dispatch.cycles;
+        self.controller_cycles += dispatch.controller_cycles;
+        self.ddr_bytes += dispatch.ddr_bytes;
+        self.l1_peak_bytes = self.l1_peak_bytes.max(dispatch.l1_peak_bytes);
+        self.l2_peak_bytes = self.l2_peak_bytes.max(dispatch.l2_peak_bytes);
+        self.dispatches += 1;
+        if self.last.as_deref() != Some(design) {
+            self.design_switches += 1;
+            self.last = Some(design.to_string());
+        }
+        let at = self.ops.iter().position(|op| op.name == design).unwrap_or_else(|| {
+            let cores = dispatch.cores.len();
+            self.ops.push(OpReport { name: design.to_string(), cores, dispatches: 0, calls: 0, cycles: 0 });
+            self.ops.len() - 1
+        });
+        self.ops[at].dispatches += 1;
+        self.ops[at].calls += dispatch.calls;
+        self.ops[at].cycles += dispatch.cycles;
+        for work in dispatch.cores {
+            match self.cores.iter_mut().find(|c| c.tile == work.tile) {
+                Some(core) => {
+                    core.busy_cycles += work.busy_cycles;
+                    core.macs += work.macs;
+                }
+                None => self.cores.push(work),
+            }
+        }
+    }
+}
+
+/// The result of an encoding.
+#[derive(Clone, Debug)]
+pub struct Encoded {
+    /// Features `[positions, d]`.
+    pub features: Array2<f32>,
+    /// The same as the array computed them, in units of `QuantModel::final_scale`.
+    pub integers: Array2<i16>,
+    /// What it took.
+    pub report: EncodeReport,
+}
+
+/// Why an encoding stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// The model does not fit the designs.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A dispatch failed.
+    #[error("dispatch {dispatch} of {dispatches} (design {design}): {cause}")]
+    Dispatch {
+        /// Number of the dispatch, from 1.
+        dispatch: usize,
+        /// Of so many.
+        dispatches: usize,
+        /// Design.
+        design: String,
+        /// Why.
+        cause: RunnerError,
+    },
+    /// The caller asked to stop.
+    #[error("interrupted after {dispatch} of {dispatches} dispatches")]
+    Interrupted {
+        /// Dispatches done.
+        dispatch: usize,
+        /// Of so many.
+        dispatches: usize,
+    },
+}
+
+/// How far an encoding is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress<'a> {
+    /// Dispatches done.
+    pub done: usize,
+    /// Of so many.
+    pub total: usize,
+    /// Design of the next one.
+    pub next: &'a str,
+}
+
+/// Told before every dispatch; may stop the encoding.
+pub type Watch<'a> = dyn FnMut(Progress) -> ControlFlow<()> + 'a;
+
+/// Encodes `mel` (time-major `[frames, mels]`, from [`super::integer::quantise_mel`]) on `runner`.
+/// `observe` is told every intermediate tensor that reaches host memory, by the names of
+/// [`super::integer::encode`]; it may be a no-op.
+///
+/// # Errors
+/// When the model does not fit the designs, a dispatch fails, or `watch` stops it.
+///
+/// # Panics
+/// When `mel` is not `config.frames()` by `config.mels`.
+pub fn encode(
+    model: &QuantModel,
+    plan: &Plan,
+    mel: ArrayView2<i16>,
+    runner: &mut dyn ArrayRunner,
+    watch: &mut Watch,
+    observe: &mut Observer,
+) -> Result<Encoded, EncodeError> {
+    assert_eq!(mel.dim(), (model.config.frames(), model.config.mels), "frames and mel bands");
+    let total = plan.dispatches(model);
+    let mut run =
+        Run { model, plan, runner, watch, observe, report: EncodeReport::default(), done: 0, total };
+    let x = run.embed(mel)?;
+    let x = model.layers.iter().enumerate().try_fold(x, |x, (i, layer)| run.layer(x, layer, i))?;
+    let features = run.normalise(&plan.norm_post, &x, &model.ln_post)?;
+    let integers = run.tensor_i16(&features, 0, "final");
+    let scale = model.final_scale;
+    let features = integers.mapv(|v| (f64::from(v) * scale) as f32);
+    Ok(Encoded { features, integers, report: run.report })
+}
+
+struct Run<'a> {
+    model: &'a QuantModel,
+    plan: &'a Plan,
+    runner: &'a mut dyn ArrayRunner,
+    watch: &'a mut Watch<'a>,
+    observe: &'a mut Observer<'a>,
+    report: EncodeReport,
+    done: usize,
+    total: usize,
+}
+
+/// A zeroed buffer of `len` elements of `bytes` bytes.
+fn zeros(len: u64, bytes: u32) -> Vec<u8> {
+    vec![0; (len * u64::from(bytes)) as usize]
+}
+
+/// The elements `[rows, columns]` from element `offset` of a dense buffer.
+fn matrix<T: bytemuck::Pod>(bytes: &[u8], offset: usize, [rows, columns]: [usize; 2]) -> Array2<T> {
+    let size = size_of::<T>();
+    let part = &bytes[offset * size..(offset + rows * columns) * size];
+    let elements = part.chunks_exact(size).map(bytemuck::pod_read_unaligned).collect();
+    Array2::from_shape_vec((rows, columns), elements).expect("rows x columns elements")
+}
+
+impl Run<'_> {
+    fn dispatch(&mut self, design: &Design, host: &mut [Vec<u8>]) -> Result<(), EncodeError> {
+        let (dispatches, name) = (self.total, design.name.clone());
+        let progress = Progress { done: self.done, total: self.total, next: &name };
+        if (self.watch)(progress).is_break() {
+            return Err(EncodeError::Interrupted { dispatch: self.done, dispatches });
+        }
+        self.done += 1;
+        let dispatch = self.done;
+        match self.runner.run(design, host) {
+            Ok(done) => self.report.add(&name, done),
+            Err(cause) => return Err(EncodeError::Dispatch { dispatch, dispatches, design: name, cause }),
+        }
+        Ok(())
+    }
+
+    /// The rows of a tensor that are positions, `columns` wide, from element `offset`; observed.
+    fn tensor_i16(&mut self, bytes: &[u8], offset: usize, name: &str) -> Array2<i16> {
+        let tensor = matrix(bytes, offset, [self.model.config.positions, self.model.config.d]);
+        (self.observe)(name, Tensor::I16(tensor.view()));
+        tensor
+    }
+
+    fn see_i16(&mut self, bytes: &[u8], offset: usize, shape: [usize; 2], name: &str) {
+        (self.observe)(name, Tensor::I16(matrix(bytes, offset, shape).view()));
+    }
+
+    fn see_i8(&mut self, bytes: &[u8], name: &str) {
+        let shape = [self.model.config.positions, self.model.config.d];
+        (self.observe)(name, Tensor::I8(matrix(bytes, 0, shape).view()));
+    }
+
+    /// `c` of a product of `a` with laid-out weights.
+    fn product(
+        &mut self,
+        p: &Product,
+        a: Vec<u8>,
+        b: Vec<u8>,
+        c: Vec<u8>,
+    ) -> Result<[Vec<u8>; 3], EncodeError> {
+        let mut host = [a, b, c];
+        self.dispatch(&p.design, &mut host)?;
+        Ok(host)
+    }
+
+    fn embed(&mut self, mel: ArrayView2<i16>) -> Result<Vec<u8>, EncodeError> {
+        let (plan, model) = (self.plan, self.model);
+        (self.observe)("mel", Tensor::I16(mel));
+        let mut x = bytes_of(conv1d::pad(mel).as_slice().expect("padded input is dense"));
+        x.resize((plan.conv1.gemm.a.len * 2) as usize, 0);
+        let c = zeros(plan.conv1.gemm.c.len, 2);
+        let [_, _, mut x] = self.product(&plan.conv1, x, conv_weights(&plan.conv1, &model.conv1), c)?;
+        let d = model.config.d;
+        if let (Some(product), Some(stage)) = (&plan.conv2, &model.conv2) {
+            self.see_i16(&x, d, [model.config.frames(), d], "conv1_gelu");
+            let c = zeros(product.gemm.c.len, 2);
+            [_, _, x] = self.product(product, x, conv_weights(product, stage), c)?;
+            self.see_i16(&x, 0, [model.config.positions, d], "conv2_gelu");
+        } else {
+            self.see_i16(&x, 0, [model.config.positions, d], "conv1_gelu");
+        }
+        let positions = model.position_table.as_standard_layout();
+        let half = x.len() / 2;
+        let table = bytes_of(positions.as_slice().expect("standard layout"));
+        x[half..half + table.len()].copy_from_slice(&table);
+        self.add(x, &model.embed, "embed")
+    }
+
+    /// The sum of both halves of `xy`, in the first half of a new buffer.
+    fn add(&mut self, xy: Vec<u8>, add: &ResidualAdd, name: &str) -> Result<Vec<u8>, EncodeError> {
+        let op = &self.plan.add.op;
+        let words = [i32::from(add.mult_x), i32::from(add.mult_y), add.shift as i32, 0, 0, 0, 0, 0];
+        let mut host = [op.header_buffer(&bytes_of(&words)), xy, zeros(op.output_len, 2)];
+        self.dispatch(&self.plan.add.design, &mut host)?;
+        let [_, _, sum] = host;
+        self.tensor_i16(&sum, 0, name);
+        Ok(sum)
+    }
+
+    fn normalise(&mut self, rows: &Rows, x: &[u8], norm: &LayerNorm) -> Result<Vec<u8>, EncodeError> {
+        let mut header = bytes_of(&norm.gain);
+        header.extend(bytes_of(&norm.beta));
+        header.extend(norm.shift.to_le_bytes());
+        let out = zeros(rows.op.output_len, rows.op.output.0.bytes());
+        let mut host = [rows.op.header_buffer(&header), x.to_vec(), out];
+        self.dispatch(&rows.design, &mut host)?;
+        let [_, _, out] = host;
+        Ok(out)
+    }
+
+    fn layer(&mut self, x: Vec<u8>, layer: &QuantLayer, i: usize) -> Result<Vec<u8>, EncodeError> {
+        let plan = self.plan;
+        let name = |part: &str| format!("layer{i}.{part}");
+        let h = self.normalise(&plan.norm, &x, &layer.ln1)?;
+        self.see_i8(&h, &name("ln1"));
+        let context = self.attention(h, layer, i)?;
+        self.see_i8(&context, &name("ctx"));
+        let xy = self.linear_onto(&plan.out, context, &layer.out, x, &name("attn_out"))?;
+        let x = self.add(xy, &layer.resid1, &name("resid1"))?;
+        let h = self.normalise(&plan.norm, &x, &layer.ln2)?;
+        self.see_i8(&h, &name("ln2"));
+        let weights = laid_out(&plan.fc1, &layer.fc1, layer.gelu_bits);
+        let c = zeros(plan.fc1.gemm.c.len, 2);
+        let [_, _, hidden] = self.product(&plan.fc1, h, weights, c)?;
+        let config = &self.model.config;
+        self.see_i16(&hidden, 0, [config.positions, config.ffn], &name("gelu"));
+        let xy = self.linear_onto(&plan.fc2, hidden, &layer.fc2, x, &name("fc2"))?;
+        self.add(xy, &layer.resid2, &format!("layer{i}"))
+    }
+
+    /// A product whose result lies in the second half of `xy`, beside the residual stream.
+    fn linear_onto(
+        &mut self,
+        p: &Product,
+        a: Vec<u8>,
+        linear: &Linear,
+        xy: Vec<u8>,
+        name: &str,
+    ) -> Result<Vec<u8>, EncodeError> {
+        let [_, _, xy] = self.product(p, a, laid_out(p, linear, 0), xy)?;
+        self.tensor_i16(&xy, p.gemm.c.offsets[0] as usize, name);
+        Ok(xy)
+    }
+
+    fn attention(&mut self, h: Vec<u8>, layer: &QuantLayer, i: usize) -> Result<Vec<u8>, EncodeError> {
+        let plan = self.plan;
+        let config = self.model.config.clone();
+        let (d, heads, keys) = (config.d, config.heads, plan.keys as usize);
+        let [q, k, v] = {
+            let mut project = |part: usize, name: &str| -> Result<Vec<u8>, EncodeError> {
+                let linear = columns_of(&layer.qkv, part * d..(part + 1) * d);
+                let weights = laid_out(&plan.project, &linear, 0);
+                let c = zeros(plan.project.gemm.c.len, 1);
+                let [_, _, out] = self.product(&plan.project, h.clone(), weights, c)?;
+                self.see_i8(&out, &format!("layer{i}.{name}"));
+                Ok(out)
+            };
+            [project(0, "q")?, project(1, "k")?, project(2, "v")?]
+        };
+
+        let mut transposed = Array2::<i8>::zeros((heads * HEAD_ROWS as usize, keys));
+        let block = uniform(&plan.scores, &layer.scores, keys);
+        for mut head in transposed.axis_chunks_iter_mut(Axis(0), HEAD_ROWS as usize) {
+            head.slice_mut(s![HEAD_ROWS as usize / 2.., ..]).assign(&block);
+        }
+        let mut host = [k, bytes_of(transposed.as_slice().expect("standard layout"))];
+        self.dispatch(&plan.transpose.1, &mut host)?;
+        let [_, transposed] = host;
+
+        let scores = zeros(plan.scores.gemm.c.len, 2);
+        let [_, _, scores] = self.product(&plan.scores, q, transposed, scores)?;
+        self.see_heads(&scores, &format!("layer{i}"), "scores");
+        let mut host = [scores, zeros(plan.softmax.op.output_len, 2)];
+        self.dispatch(&plan.softmax.design, &mut host)?;
+        let [_, probs] = host;
+        self.see_heads(&probs, &format!("layer{i}"), "probs");
+
+        let mut values = v;
+        let head_dim = config.head_dim();
+        let block = uniform(&plan.context, &layer.context, head_dim);
+        for (row, block) in block.axis_iter(Axis(0)).enumerate() {
+            for head in 0..heads {
+                let at = (keys + row) * d + head * head_dim;
+                values[at..at + head_dim].iter_mut().zip(block).for_each(|(to, &from)| *to = from as u8);
+            }
+        }
+        let c = zeros(plan.context.gemm.c.len, 1);
+        let [_, _, context] = self.product(&plan.context, probs, values, c)?;
+        Ok(context)
+    }
+
+    fn see_heads(&mut self, bytes: &[u8], layer: &str, part: &str) {
+        let (positions, keys) = (self.model.config.positions, self.plan.keys as usize);
+        for head in 0..self.model.config.heads {
+            let first = head * self.plan.score_rows as usize * keys;
+            let padded = matrix::<i16>(bytes, first, [positions, keys]);
+            let valid = padded.slice(s![.., ..positions]);
+            (self.observe)(&format!("{layer}.head{head}.{part}"), Tensor::I16(valid));
+        }
+    }
+}
+
+/// Weights, zeros up to the product's K, and their column block.
+fn laid_out(p: &Product, linear: &Linear, gelu_bits: u32) -> Vec<u8> {
+    let bias = linear.bias.to_vec();
+    let block = ColumnBlock::rows(p.tile_columns, &bias, &linear.requant, gelu_bits);
+    let padding = Array2::<i8>::zeros((p.gemm.k as usize - linear.weights.nrows(), linear.weights.ncols()));
+    let rows = ndarray::concatenate![Axis(0), linear.weights, padding, block];
+    bytes_of(rows.as_standard_layout().as_slice().expect("standard layout"))
+}
+
+fn conv_weights(p: &Product, stage: &ConvStage) -> Vec<u8> {
+    laid_out(p, &stage.matrix, stage.gelu_bits)
+}
+
+/// A column block whose `columns` columns are alike and have no bias; `q` has one multiplier or more,
+/// all equal.
+fn uniform(p: &Product, q: &Requant, columns: usize) -> Array2<i8> {
+    let q = Requant { mult: vec![q.mult[0]; columns], ..q.clone() };
+    ColumnBlock::rows(p.tile_columns, &vec![0; columns], &q, 0)
+}
+
+/// Some columns of a matrix.
+fn columns_of(linear: &Linear, columns: std::ops::Range<usize>) -> Linear {
+    let requant = Requant { mult: linear.requant.mult[columns.clone()].to_vec(), ..linear.requant.clone() };
+    Linear {
+        weights: linear.weights.slice(s![.., columns.clone()]).to_owned(),
+        bias: linear.bias.slice(s![columns.clone()]).to_owned(),
+        requant,
+        in_scale: linear.in_scale,
+        weight_scales: linear.weight_scales[columns].to_vec(),
+    }
+}
