@@ -10,6 +10,7 @@ pub fn catalogue() -> Vec<Entry> {
     let mm = |m, k, n, left, product, block| matmul::entry(MatmulShape { m, k, n, left, product, block });
     let mut entries = vec![
         relu::entry(2048),
+        relu::entry_i32(4096),
         zero::entry(4096),
         copy::entry(2336),
         // The design document's 16x16 tile.

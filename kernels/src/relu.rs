@@ -23,6 +23,36 @@ pub fn relu_i8(capacity: u32) -> Kernel {
     .with_doc("y[i] = max(x[i], 0) for i below n, a multiple of 64; i8, row-major.")
 }
 
+/// Words that one iteration of [`relu_i32`] takes.
+const WORDS: u32 = 16;
+
+/// `x[i] = max(x[i], 0)` in place, `len` i32.
+///
+/// # Panics
+/// When `len` is not a multiple of 16.
+pub fn relu_i32(len: u32) -> Kernel {
+    assert!(len.is_multiple_of(WORDS) && len > 0, "relu of {len} words: expected a multiple of {WORDS}");
+    Kernel::build(&format!("relu_i32_{len}"), Rounding::ConvEven, Saturation::On, |k: &Builder| {
+        let x = k.inout::<i32>("x", [len]);
+        let zero = k.zeros::<i32, 16>();
+        k.pipelined(1).for_step(0, len, WORDS, |i| x.store(i, x.load::<16>(i).max(zero)));
+    })
+    .with_doc(&format!("x[i] = max(x[i], 0) in place, {len} elements of i32."))
+}
+
+/// The in-place kernel with its test cases.
+pub fn entry_i32(len: u32) -> Entry {
+    Entry::new(relu_i32(len), move |source| {
+        let x: Vec<i32> = source
+            .values(len as usize, i32::MIN.into(), i32::MAX.into())
+            .into_iter()
+            .map(|v| v as i32)
+            .collect();
+        let y: Vec<i32> = x.iter().map(|&v| v.max(0)).collect();
+        Case { args: vec![Arg::Bytes(bytes_of(&x))], expected: vec![(0, bytes_of(&y))] }
+    })
+}
+
 /// The same in plain Rust.
 pub fn reference(x: &[i8]) -> Vec<i8> {
     x.iter().map(|&v| v.max(0)).collect()

@@ -1,10 +1,38 @@
 //! Whole designs: array programs with their runtime sequences.
 
+mod dispatch;
 pub mod gemm;
+mod mm4x4;
+mod relu2;
 pub mod rows;
 pub mod transpose;
 
-use kiln_dsl::array::Tile;
+pub use dispatch::dispatch;
+pub use mm4x4::mm4x4;
+pub use relu2::relu2;
+
+use crate::whisper::ModelConfig;
+use crate::whisper::plan::Plan;
+use kiln_dsl::array::{Design, Tile};
+use kiln_dsl::device::Device;
+
+/// The designs that are listed, emitted and tested: three examples, and those of the tiny encoder
+/// for npu1's cores.
+///
+/// # Panics
+/// When a design of the tiny encoder does not fit npu1, which the tests exclude.
+pub fn designs() -> Vec<Design> {
+    let l1_bytes = Device::npu1().core.data_memory_bytes();
+    let plan = Plan::new(&ModelConfig::tiny(), l1_bytes).unwrap_or_else(|e| panic!("{e}"));
+    let mut all = vec![relu2(), mm4x4(), dispatch()];
+    all.extend(plan.designs().into_iter().cloned());
+    all
+}
+
+/// The listed design with a name.
+pub fn find(name: &str) -> Option<Design> {
+    designs().into_iter().find(|d| d.name == name)
+}
 
 /// The sixteen cores, column by column.
 pub(crate) fn cores() -> impl Iterator<Item = Tile> {

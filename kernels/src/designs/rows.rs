@@ -93,6 +93,17 @@ impl RowOp {
         self.rows_per_call * self.input.1 * self.inputs
     }
 
+    /// One core's part of an input object: bytes where it is seen as several things, since
+    /// `memref.view` takes only bytes.
+    fn part(&self) -> MemType {
+        let (elem, len) = (self.input.0, self.part_len());
+        if self.is_mixed() { MemType::flat(Elem::I8, len * elem.bytes()) } else { MemType::flat(elem, len) }
+    }
+
+    fn is_mixed(&self) -> bool {
+        self.inputs > 1 || self.header.is_some()
+    }
+
     /// The design.
     ///
     /// # Panics
@@ -100,7 +111,7 @@ impl RowOp {
     pub fn design(&self) -> Design {
         let d = DesignBuilder::new(&self.name, &self.doc);
         let kernel = d.kernel(Arc::new(verify(self.kernel.clone()).unwrap_or_else(|e| panic!("{e}"))));
-        let part = MemType::flat(self.input.0, self.part_len());
+        let part = self.part();
         let out_part = MemType::flat(self.output.0, self.rows_per_call * self.output.1);
         let keep = self.header.as_ref().map(|header| {
             assert!(u64::from(header.bytes) <= part.bytes(), "{}: header of {} B", self.name, header.bytes);
@@ -172,15 +183,12 @@ impl RowOp {
     fn args(&self, x: ObjectId, y: ObjectId, kept: Option<LocalId>) -> Vec<Arg> {
         let (elem, width) = self.input;
         let len = self.rows_per_call * width;
-        let mut args: Vec<Arg> = match self.inputs {
-            1 => vec![x.into()],
-            _ => (0..self.inputs)
-                .map(|i| {
-                    let byte_offset = u64::from(i * len * elem.bytes());
-                    Arg::Object { object: x, view: Some(View { byte_offset, ty: MemType::flat(elem, len) }) }
-                })
-                .collect(),
+        let input = |i: u32| {
+            let byte_offset = u64::from(i * len * elem.bytes());
+            let view = View { byte_offset, ty: MemType::flat(elem, len) };
+            Arg::Object { object: x, view: self.is_mixed().then_some(view) }
         };
+        let mut args: Vec<Arg> = (0..self.inputs).map(input).collect();
         if let (Some(buffer), Some(header)) = (kept, &self.header) {
             args.extend(header.views.iter().map(|&(byte, elem, len)| Arg::Local {
                 buffer,

@@ -1,0 +1,136 @@
+//! Designs against the references.
+
+use super::runner;
+use kiln_dsl::kernel::Elem;
+use kiln_kernels::case::{Data, Source, bytes_of};
+use kiln_kernels::designs;
+use kiln_kernels::designs::gemm::{CHUNK, ColumnBlock, Gemm, Operand};
+use kiln_kernels::matmul::{self, Left};
+use kiln_kernels::relu;
+use kiln_kernels::requantise::{Requant, reference_i8, reference_i16};
+use kiln_kernels::tiles::from_tiles;
+use kiln_sim::report::SimReport;
+use ndarray::{Array1, Array2, s};
+
+fn gemm_i8(m: u32, k: u32, n: u32, out: Elem) -> SimReport {
+    let mut source = Source::new(u64::from(m), Data::Random);
+    let a = source.matrix::<i8>([m as usize, k as usize], [-128, 127]);
+    let b = source.matrix::<i8>([k as usize, n as usize], [-128, 127]);
+    let bias: Array1<i32> = source.values(n as usize, -1000, 1000).into_iter().map(|v| v as i32).collect();
+    let q = Requant {
+        acc_shift: 3,
+        mult: source.values(n as usize, 1000, 32767).into_iter().map(|v| v as i16).collect(),
+        out_shift: 18,
+    };
+    let mut gemm = Gemm {
+        name: "gemm".into(),
+        left: Left::I8,
+        out,
+        gelu: false,
+        m,
+        k,
+        n,
+        a: Operand::dense(m.into(), k.into()),
+        b: Operand::dense((k + CHUNK).into(), n.into()),
+        c: Operand::dense(m.into(), n.into()),
+    };
+    let tile = gemm.core_tile(65536).expect("a tile fits");
+    let rows = gemm.rows_needed(tile) as usize;
+    gemm.a.len = (rows * k as usize) as u64;
+    gemm.c.len = (rows * n as usize) as u64;
+    let mut a_rows = Array2::<i8>::zeros((rows, k as usize));
+    a_rows.slice_mut(s![..m as usize, ..]).assign(&a);
+    let b_rows = ndarray::concatenate![ndarray::Axis(0), b, ColumnBlock::rows(tile.n, &bias.to_vec(), &q, 0)];
+    let mut host = [
+        bytes_of(a_rows.as_slice().unwrap()),
+        bytes_of(b_rows.as_standard_layout().as_slice().unwrap()),
+        vec![0x77; rows * n as usize * out.bytes() as usize],
+    ];
+    let report = runner::run(&gemm.design(65536), &mut host).unwrap_or_else(|e| panic!("{e}"));
+    let sums = matmul::reference(a.view(), b.view(), bias.view());
+    let expected = match out {
+        Elem::I8 => bytes_of(reference_i8(sums.view(), &q).as_slice().unwrap()),
+        _ => bytes_of(reference_i16(sums.view(), &q).as_slice().unwrap()),
+    };
+    assert!(host[2][..expected.len()] == expected, "{m}x{k}x{n}");
+    if rows == m as usize {
+        assert_eq!(host[2].len(), expected.len());
+    }
+    report
+}
+
+#[test]
+fn gemm_of_bytes_is_bit_exact_on_sixteen_cores() {
+    for (m, k, n, out) in [(256, 64, 256, Elem::I8), (300, 128, 192, Elem::I16), (50, 64, 64, Elem::I8)] {
+        let report = gemm_i8(m, k, n, out);
+        println!("gemm {m}x{k}x{n}: {} cycles", report.cycles);
+        assert_eq!(report.cores.len(), 16);
+        assert!(report.cores.iter().all(|c| c.macs > 0));
+    }
+}
+
+#[test]
+fn relu2_is_bit_exact_on_two_cores() {
+    let design = designs::find("relu2").expect("a listed design");
+    let x = Source::new(1, Data::Random).matrix::<i8>([1, 65536], [-128, 127]).into_raw_vec_and_offset().0;
+    let mut host = [bytes_of(&x), vec![0; 65536]];
+    let report = runner::run(&design, &mut host).unwrap_or_else(|e| panic!("{e}"));
+    assert!(host[1] == bytes_of(&relu::reference(&x)));
+    assert_eq!(report.cores.iter().map(|c| c.calls).collect::<Vec<_>>(), [16, 16]);
+}
+
+#[test]
+fn mm4x4_is_bit_exact_on_sixteen_cores() {
+    let design = designs::find("mm4x4").expect("a listed design");
+    let mut source = Source::new(2, Data::Random);
+    let a = source.matrix::<i8>([256, 256], [-128, 127]);
+    let b = source.matrix::<i8>([256, 256], [-128, 127]);
+    let mut host = [bytes_of(a.as_slice().unwrap()), bytes_of(b.as_slice().unwrap()), vec![0; 4 * 65536]];
+    let report = runner::run(&design, &mut host).unwrap_or_else(|e| panic!("{e}"));
+    let product = matmul::reference(a.view(), b.view(), Array1::zeros(256).view());
+    let got: &[i32] = &host[2].chunks_exact(4).map(bytemuck::pod_read_unaligned).collect::<Vec<i32>>();
+    for (row, col) in (0..4).flat_map(|r| (0..4).map(move |c| (r, c))) {
+        // A core's block lies in its 64 rows and columns as the core holds it: in 4x8 tiles.
+        let rows = (0..64).flat_map(|r| &got[(row * 64 + r) * 256 + col * 64..][..64]).copied();
+        let block = from_tiles(&rows.collect::<Vec<i32>>(), [64, 64], [4, 8]);
+        assert_eq!(
+            block,
+            product.slice(s![row * 64..row * 64 + 64, col * 64..col * 64 + 64]),
+            "core ({col},{row})"
+        );
+    }
+    assert_eq!(report.cores.iter().map(|c| c.macs).collect::<Vec<_>>(), [4 * 64 * 64 * 64; 16]);
+}
+
+#[test]
+fn dispatch_does_what_its_control_object_says() {
+    let design = designs::find("dispatch").expect("a listed design");
+    let ab = Source::new(3, Data::Random).matrix::<i8>([8, 8192], [-128, 127]);
+    for (chunks, rectify) in [(3usize, 0i32), (5, 1)] {
+        let mut control = [0i32; 16];
+        (control[0], control[1]) = (chunks as i32, rectify);
+        let mut host = [bytes_of(ab.as_slice().unwrap()), vec![0; 4 * 65536], bytes_of(&control)];
+        runner::run(&design, &mut host).unwrap_or_else(|e| panic!("{e}"));
+        let mut sum = Array2::<i32>::zeros((64, 64));
+        for chunk in 0..chunks {
+            let half = ab.slice(s![chunk, ..4096]).to_vec();
+            let (a, b) = (from_tiles(&half, [64, 64], [4, 8]), from_tiles(&half, [64, 64], [8, 8]));
+            sum += &matmul::reference(a.view(), b.view(), Array1::zeros(64).view());
+        }
+        let expected = sum.mapv(|v| if rectify == 1 { v.max(0) } else { v });
+        let got: Vec<i32> = host[1][..4 * 4096].chunks_exact(4).map(bytemuck::pod_read_unaligned).collect();
+        assert_eq!(from_tiles(&got, [64, 64], [4, 8]), expected, "{chunks} chunks, operation {rectify}");
+    }
+}
+
+#[test]
+fn every_listed_design_verifies_and_has_its_own_name() {
+    let all = designs::designs();
+    let mut names: Vec<&str> = all.iter().map(|d| d.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), all.len());
+    for design in &all {
+        runner::prepare(design).unwrap_or_else(|e| panic!("{}: {e}", design.name));
+    }
+}

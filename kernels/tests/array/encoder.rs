@@ -1,0 +1,110 @@
+//! The encoder on the simulated array equals the integer model, tensor by tensor and bit by bit.
+
+use super::runner;
+use kiln_dsl::device::Device;
+use kiln_kernels::whisper::encoder::encode;
+use kiln_kernels::whisper::integer::{self, Tensor, quantise_mel};
+use kiln_kernels::whisper::mel::{first_frames, log_mel};
+use kiln_kernels::whisper::plan::Plan;
+use kiln_kernels::whisper::quantise::quantise;
+use kiln_kernels::whisper::{EncoderWeights, ModelConfig, wav};
+use ndarray::Array2;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+/// A tensor, widened.
+fn widened(tensor: Tensor) -> Array2<i32> {
+    match tensor {
+        Tensor::I8(t) => t.mapv(i32::from),
+        Tensor::I16(t) => t.mapv(i32::from),
+    }
+}
+
+fn agree(weights: &EncoderWeights, mel: &Array2<f32>) {
+    let model = quantise(weights, std::slice::from_ref(mel));
+    let input = quantise_mel(mel.view());
+    let mut expected: BTreeMap<String, Array2<i32>> = BTreeMap::new();
+    let features = integer::encode(&model, input.view(), &mut |name, tensor| {
+        expected.insert(name.to_string(), widened(tensor));
+    });
+    let plan =
+        Plan::new(&model.config, Device::npu1().core.data_memory_bytes()).unwrap_or_else(|e| panic!("{e}"));
+    let mut seen = 0;
+    let encoded = encode(
+        &model,
+        &plan,
+        input.view(),
+        &mut runner::Simulated,
+        &mut |_| ControlFlow::Continue(()),
+        &mut |name, tensor| {
+            let wanted = expected.get(name).unwrap_or_else(|| panic!("the model has no tensor {name}"));
+            let got = widened(tensor);
+            let wrong = got.indexed_iter().find(|(at, v)| wanted[*at] != **v);
+            assert!(
+                wrong.is_none(),
+                "{name}: first difference at {wrong:?}, expected {}",
+                wanted[wrong.unwrap().0]
+            );
+            seen += 1;
+        },
+    )
+    .unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(encoded.integers, features);
+    assert_eq!(encoded.report.dispatches as usize, plan.dispatches(&model));
+    assert_eq!(encoded.report.cores.len(), 16);
+    println!(
+        "{seen} tensors agree; {} cycles in {} dispatches",
+        encoded.report.cycles, encoded.report.dispatches
+    );
+    assert!(seen > 14 * model.layers.len());
+}
+
+#[test]
+fn a_seeded_encoder_agrees() {
+    let config = ModelConfig {
+        name: "seeded".into(),
+        mels: 16,
+        d: 128,
+        heads: 2,
+        layers: 1,
+        ffn: 192,
+        positions: 65,
+        conv2: true,
+    };
+    let mel = Array2::from_shape_fn((config.mels, config.frames()), |(b, t)| {
+        ((b * 31 + t * 7) % 97) as f32 / 97.0 - 0.3
+    });
+    agree(&EncoderWeights::seeded(&config, 7), &mel);
+}
+
+/// The reference data, or `None` with a word that the test is skipped.
+fn data() -> Option<PathBuf> {
+    let root = std::env::var_os("KILN_SHARED")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
+    let dir = root.join("data/whisper");
+    if !dir.is_dir() {
+        println!("skipped: {} is absent", dir.display());
+        return None;
+    }
+    Some(dir)
+}
+
+#[test]
+fn rand_small50_agrees() {
+    let Some(dir) = data() else { return };
+    let weights =
+        EncoderWeights::load(&dir.join("rand_small50.safetensors"), None).unwrap_or_else(|e| panic!("{e}"));
+    let audio = wav::read(&dir.join("jfk.wav")).unwrap_or_else(|e| panic!("{e}"));
+    let mel = log_mel(&audio.samples, weights.config.mels);
+    agree(&weights, &first_frames(mel.view(), weights.config.frames()));
+}
+
+#[test]
+fn tiny_agrees_on_real_speech() {
+    let Some(dir) = data() else { return };
+    let path = dir.join("tiny_en_encoder_f16.safetensors");
+    let weights = EncoderWeights::load(&path, None).unwrap_or_else(|e| panic!("{e}"));
+    let audio = wav::read(&dir.join("jfk.wav")).unwrap_or_else(|e| panic!("{e}"));
+    agree(&weights, &log_mel(&audio.samples, weights.config.mels));
+}

@@ -1,0 +1,5 @@
+//! Designs and the encoder on the simulated array, bit for bit.
+
+mod designs;
+mod encoder;
+mod runner;

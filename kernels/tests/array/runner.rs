@@ -1,0 +1,49 @@
+//! The simulated array as a runner, for tests.
+
+use kiln_dsl::Verified;
+use kiln_dsl::array::lowered::Lowered;
+use kiln_dsl::array::{Design, LowerMode, lower, verify};
+use kiln_dsl::device::Device;
+use kiln_kernels::whisper::encoder::{ArrayRunner, CoreWork, Dispatch, RunnerError};
+use kiln_sim::array::{SimOptions, simulate_with};
+use kiln_sim::core::{CoreExecutor, Engine};
+use kiln_sim::report::SimReport;
+
+/// Verifies and lowers a design for npu1.
+pub fn prepare(design: &Design) -> Result<(Verified<Design>, Lowered), RunnerError> {
+    let design = verify(design.clone(), Device::npu1())?;
+    let lowered = lower(&design, Device::npu1(), LowerMode::Dynamic)?;
+    Ok((design, lowered))
+}
+
+/// Runs a design once on npu1 with its default profile.
+pub fn run(design: &Design, host: &mut [Vec<u8>]) -> Result<SimReport, RunnerError> {
+    let device = Device::npu1();
+    let (design, lowered) = prepare(design)?;
+    let mut executor = CoreExecutor::new(&design.kernels, device, Engine::Compiled)?;
+    let profile = device.profile(device.default_profile())?;
+    Ok(simulate_with(&design, &lowered, device, &profile, host, &SimOptions::default(), &mut executor)?)
+}
+
+/// [`run`] as a runner.
+#[derive(Debug, Default)]
+pub struct Simulated;
+
+impl ArrayRunner for Simulated {
+    fn run(&mut self, design: &Design, host: &mut [Vec<u8>]) -> Result<Dispatch, RunnerError> {
+        let report = run(design, host)?;
+        Ok(Dispatch {
+            cycles: report.cycles,
+            controller_cycles: report.controller_cycles,
+            calls: report.cores.iter().map(|c| c.calls).sum(),
+            ddr_bytes: report.ddr_bytes(),
+            l1_peak_bytes: report.l1_peak_bytes,
+            l2_peak_bytes: report.l2_peak_bytes,
+            cores: report
+                .cores
+                .iter()
+                .map(|c| CoreWork { tile: c.tile, busy_cycles: c.busy_cycles, macs: c.macs })
+                .collect(),
+        })
+    }
+}
