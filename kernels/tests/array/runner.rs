@@ -22,7 +22,7 @@ pub fn run(design: &Design, host: &mut [Vec<u8>]) -> Result<SimReport, RunnerErr
     let (design, lowered) = prepare(design)?;
     let mut executor = CoreExecutor::new(&design.kernels, device, Engine::Compiled)?;
     let profile = device.profile(device.default_profile())?;
-    Ok(simulate_with(&design, &lowered, device, &profile, host, &SimOptions::default(), &mut executor)?)
+    Ok(simulate_with(&design, &lowered, device, profile, host, &SimOptions::default(), &mut executor)?)
 }
 
 /// [`run`] as a runner.
