@@ -1,5 +1,5 @@
-//! Random kernels over every form of the op table: emitted C++, compiled with g++, equals the
-//! interpreter on every byte of memory.
+//! Random kernels over every form of the op table: emitted C++, compiled with g++, and the compiled
+//! path equal the interpreter on every byte of memory.
 
 use kiln_dsl::device::Device;
 use kiln_dsl::kernel::{Kernel, Param, ParamKind, arbitrary, verify};
@@ -59,8 +59,11 @@ fn random_kernels_run_natively_as_interpreted() {
         for (case, result) in cases.iter().zip(&results) {
             let mut args: Vec<KernelArg> =
                 case.iter().zip(&kernel.params).map(|(arg, p)| interpreted(arg, p)).collect();
-            run_kernel_on(kernel, Device::npu1(), Engine::Interpreter, &mut args)
+            let mut fast = args.clone();
+            let cost = run_kernel_on(kernel, Device::npu1(), Engine::Interpreter, &mut args)
                 .unwrap_or_else(|e| panic!("{e}\n{}", **kernel));
+            assert_eq!(run_kernel_on(kernel, Device::npu1(), Engine::Compiled, &mut fast), Ok(cost), "{}", **kernel);
+            assert!(fast == args, "the compiled path differs on {}", **kernel);
             for ((param, arg), native) in kernel.params.iter().zip(&args).zip(result) {
                 let KernelArg::Memory(expected) = arg else { continue };
                 let at = (0..expected.len()).find(|&i| expected[i] != native[i]);

@@ -11,6 +11,7 @@ use super::{Access, access};
 use crate::num::{Rounding, Saturation, lut};
 use smallvec::SmallVec;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// Bytes of each memory parameter but tables.
 const PARAM_BYTES: u32 = 2048;
@@ -18,6 +19,8 @@ const PARAM_BYTES: u32 = 2048;
 const DEPTH: usize = 3;
 /// Loops run below this many times.
 const TRIPS: u32 = 4;
+/// Values of each vector type that are stored at the end: 4 of 16 to 128 bytes fit [`PARAM_BYTES`].
+const KEPT: usize = 4;
 
 /// The valid kernel that `choices` describe; longer lists give longer kernels.
 ///
@@ -333,12 +336,22 @@ impl Author<'_> {
         self.scope.extend(results);
     }
 
-    /// Stores what is in scope at the end, as far as one store takes it: at most one of each type.
+    /// Stores the newest values of each type that one store takes, side by side.
     fn keep_results(&mut self) {
+        let mut next_byte: BTreeMap<Elem, i64> = BTreeMap::new();
         for form in &spec(Opcode::Store).forms {
-            let last = |ty: &Type| self.scope.iter().rev().copied().find(|&v| self.kernel.ty(v) == *ty);
-            if let Some(value) = form.operands.first().and_then(last) {
-                self.operation(Opcode::Store, form, SmallVec::from_slice(&[value]));
+            let Some(&ty @ Type::Vector { elem, .. }) = form.operands.first() else { continue };
+            let newest: Vec<ValueId> =
+                self.scope.iter().rev().copied().filter(|&v| self.kernel.ty(v) == ty).take(KEPT).collect();
+            for value in newest {
+                let next = next_byte.entry(elem).or_insert(0);
+                let offset_bytes = *next;
+                *next += i64::from(ty.bytes().next_multiple_of(32));
+                let param = self.param(&format!("inout_{elem}"));
+                let address = Some(Address { param, terms: SmallVec::new(), offset_bytes });
+                let op =
+                    OpData { operands: SmallVec::from_slice(&[value]), address, ..self.draft(Opcode::Store) };
+                self.append(op, None);
             }
         }
     }

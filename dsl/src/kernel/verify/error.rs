@@ -458,6 +458,14 @@ pub enum Problem {
         /// Type of the index.
         index: Elem,
     },
+    /// A bias that aie_api does not offer.
+    #[error("a lookup's bias is {}, found {bias}", if *.is_unsigned { "0 with unsigned indices" } else { "0 or a power of two" })]
+    LookupBias {
+        /// Entry of index 0.
+        bias: u32,
+        /// Whether the indices are unsigned.
+        is_unsigned: bool,
+    },
     /// The tables of a lookup are not two copies.
     #[error("a lookup reads two identical tables at once, `{first}` and `{second}` are not")]
     LookupCopies {
@@ -552,6 +560,9 @@ impl Problem {
             Problem::LookupCopies { .. } | Problem::LookupBank { .. } | Problem::LookupLayout { .. } => {
                 Some("declare both with `lookup_tables`, which packs two copies for two banks".to_string())
             }
+            Problem::LookupBias { is_unsigned, .. } => Some(
+                if *is_unsigned { "cast the indices to i8 or shift the table" } else { "pad the table in front" }.to_string(),
+            ),
             Problem::NeverStored { .. } => Some("remove it, or declare it `inout` or `scratch`".to_string()),
             _ => None,
         }

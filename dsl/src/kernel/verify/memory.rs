@@ -166,7 +166,7 @@ impl Check<'_> {
     }
 
     fn lookup(&self, first: &Param, report: &mut Report) {
-        let Imm::Lookup { second, step_log2, .. } = self.op.imm else { return };
+        let Imm::Lookup { second, step_log2, bias } = self.op.imm else { return };
         let second_param = self.kernel.param(second);
         if !self.address.terms.is_empty() || self.address.offset_bytes != 0 {
             report.op(self.id, Problem::LookupOffset { param: first.name.clone() });
@@ -175,6 +175,12 @@ impl Check<'_> {
             && u32::from(step_log2) >= elem.bytes() * 8
         {
             report.op(self.id, Problem::LookupStep { step_log2, index: elem });
+        }
+        // aie_api's constructors of `parallel_lookup`, documented in its `aie.hpp`.
+        let index = self.op.operands.first().map(|&v| self.kernel.ty(v));
+        let is_unsigned = matches!(index, Some(Type::Vector { elem: Elem::U8, .. }));
+        if bias != 0 && (is_unsigned || !bias.is_power_of_two()) {
+            report.op(self.id, Problem::LookupBias { bias, is_unsigned });
         }
         for p in [first, second_param] {
             self.table(p, report);
