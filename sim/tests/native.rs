@@ -62,7 +62,12 @@ fn random_kernels_run_natively_as_interpreted() {
             let mut fast = args.clone();
             let cost = run_kernel_on(kernel, Device::npu1(), Engine::Interpreter, &mut args)
                 .unwrap_or_else(|e| panic!("{e}\n{}", **kernel));
-            assert_eq!(run_kernel_on(kernel, Device::npu1(), Engine::Compiled, &mut fast), Ok(cost), "{}", **kernel);
+            assert_eq!(
+                run_kernel_on(kernel, Device::npu1(), Engine::Compiled, &mut fast),
+                Ok(cost),
+                "{}",
+                **kernel
+            );
             assert!(fast == args, "the compiled path differs on {}", **kernel);
             for ((param, arg), native) in kernel.params.iter().zip(&args).zip(result) {
                 let KernelArg::Memory(expected) = arg else { continue };

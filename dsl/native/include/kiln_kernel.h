@@ -23,12 +23,6 @@
 
 namespace kiln {
 
-// Scalar comparisons. Functions, since compilers warn of `v8 < v8`, which a staged kernel may well contain.
-inline int32_t min(int32_t a, int32_t b) { return a < b ? a : b; }
-inline int32_t max(int32_t a, int32_t b) { return a < b ? b : a; }
-inline int32_t less(int32_t a, int32_t b) { return a < b ? 1 : 0; }
-inline int32_t equal(int32_t a, int32_t b) { return a == b ? 1 : 0; }
-
 // Leading zeros; 32 for 0.
 inline int32_t clz(int32_t x) { return x == 0 ? 32 : (int32_t)__builtin_clz((uint32_t)x); }
 
