@@ -8,10 +8,10 @@
 //! use kiln::sim::core::{KernelArg, run_kernel};
 //!
 //! let relu = catalogue::find("relu_i8").expect("the catalogue has it");
-//! let mut args = [KernelArg::Memory(vec![0xff; 2048]), KernelArg::Memory(vec![1; 2048])];
+//! let mut args = [KernelArg::Memory(vec![0xff; 2048]), KernelArg::Memory(vec![1; 2048]), KernelArg::I32(2048)];
 //! let cost = run_kernel(&relu.kernel, &mut args)?;
 //! assert_eq!(args[1], KernelArg::Memory(vec![0; 2048])); // max(-1, 0)
-//! assert!(cost.cycles >= 2048 / 32); // one vector of 32 bytes a cycle at best
+//! assert!(cost.cycles >= 2048 / 64); // a vector of 64 bytes each iteration, which take a cycle or more
 //! # Ok::<(), kiln::sim::core::RunError>(())
 //! ```
 

@@ -5,13 +5,12 @@ use kiln_dsl::Verified;
 use kiln_dsl::array::lowered::Lowered;
 use kiln_dsl::array::{ArrayErrors, Design, LowerError, LowerMode, lower, verify};
 use kiln_dsl::device::{Device, Profile};
+use kiln_kernels::whisper::encoder::{ArrayRunner, CoreWork, Dispatch, RunnerError};
 use kiln_sim::array::{SimError, SimOptions, simulate_with};
 use kiln_sim::core::{CoreExecutor, Engine, RunError};
-use kiln_sim::report::SimReport;
+use kiln_sim::report::{CoreReport, SimReport};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Why a dispatch did not give a result.
 #[derive(Debug, thiserror::Error)]
@@ -43,12 +42,6 @@ pub enum DispatchError {
         design: String,
         /// Why.
         source: SimError,
-    },
-    /// Somebody asked to stop.
-    #[error("stopped on request after {dispatches} dispatches")]
-    Stopped {
-        /// Dispatches that were done.
-        dispatches: usize,
     },
 }
 
@@ -82,18 +75,12 @@ pub struct SimRunner<'a> {
     profile: &'a Profile,
     prepared: BTreeMap<String, Prepared>,
     launches: Vec<Launch>,
-    stop: Option<Arc<AtomicBool>>,
 }
 
 impl<'a> SimRunner<'a> {
     /// A runner for the array of `device` at the clock and memory rate of `profile`.
     pub fn new(device: &'a Device, profile: &'a Profile) -> SimRunner<'a> {
-        SimRunner { device, profile, prepared: BTreeMap::new(), launches: Vec::new(), stop: None }
-    }
-
-    /// Refuses dispatches once `stop` is true.
-    pub fn stopped_by(self, stop: Arc<AtomicBool>) -> SimRunner<'a> {
-        SimRunner { stop: Some(stop), ..self }
+        SimRunner { device, profile, prepared: BTreeMap::new(), launches: Vec::new() }
     }
 
     /// Everything dispatched so far, in order.
@@ -106,9 +93,6 @@ impl<'a> SimRunner<'a> {
     /// # Errors
     /// When the design is not right for the device, `host` does not fit its sequence, or the simulation finds a fault.
     pub fn dispatch(&mut self, design: &Design, host: &mut [Vec<u8>]) -> Result<SimReport, DispatchError> {
-        if self.stop.as_ref().is_some_and(|s| s.load(Ordering::Relaxed)) {
-            return Err(DispatchError::Stopped { dispatches: self.launches.len() });
-        }
         let prepared = match self.prepared.entry(design.name.clone()) {
             Entry::Occupied(entry) if *entry.get().design == *design => entry.into_mut(),
             Entry::Occupied(mut entry) => {
@@ -134,5 +118,21 @@ impl<'a> SimRunner<'a> {
             controller_cycles: report.controller_cycles,
         });
         Ok(report)
+    }
+}
+
+impl ArrayRunner for SimRunner<'_> {
+    fn run(&mut self, design: &Design, host: &mut [Vec<u8>]) -> Result<Dispatch, RunnerError> {
+        let report = self.dispatch(design, host)?;
+        let core = |c: &CoreReport| CoreWork { tile: c.tile, busy_cycles: c.busy_cycles, macs: c.macs };
+        Ok(Dispatch {
+            cycles: report.cycles,
+            controller_cycles: report.controller_cycles,
+            calls: report.kernels.iter().map(|k| k.calls).sum(),
+            ddr_bytes: report.ddr_bytes(),
+            l1_peak_bytes: report.l1_peak_bytes,
+            l2_peak_bytes: report.l2_peak_bytes,
+            cores: report.cores.iter().map(core).collect(),
+        })
     }
 }

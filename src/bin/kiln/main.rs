@@ -3,7 +3,7 @@
 mod commands;
 
 use clap::{Parser, Subcommand};
-use commands::{list, run};
+use commands::{emit, encode, fit, list, run};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -17,25 +17,38 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Encode(encode::Args),
     List(list::Args),
     Run(run::Args),
+    Emit(emit::Args),
+    Fit(fit::Args),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut out = io::stdout().lock();
     let done = match &cli.command {
+        Command::Encode(args) => encode::encode(args, &mut out),
         Command::List(args) => list::list(args, &mut out),
         Command::Run(args) => run::run(args, &mut out),
+        Command::Emit(args) => emit::emit(args, &mut out),
+        Command::Fit(args) => fit::fit(args, &mut out),
     };
     match done.and_then(|code| out.flush().map(|()| code).map_err(Into::into)) {
         Ok(code) => code,
         Err(e) if is_closed_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("error: {e}");
+            eprintln!("error: {}", message(&e));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The error with those of its causes that its own text does not tell already.
+fn message(e: &anyhow::Error) -> String {
+    e.chain().skip(1).map(ToString::to_string).fold(e.to_string(), |told, cause| {
+        if told.contains(&cause) { told } else { format!("{told}: {cause}") }
+    })
 }
 
 /// Whether the reader of our output went away, as `head` does: nothing is wrong then.

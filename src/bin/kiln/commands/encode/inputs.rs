@@ -1,0 +1,95 @@
+//! What an encoding needs, checked before any work: every problem is reported, not only the first.
+
+use super::Args;
+use crate::commands::device;
+use anyhow::{Result, anyhow};
+use kiln::dsl::device::{Device, Profile};
+use kiln::kernels::whisper::config::{ModelConfig, WINDOW_FRAMES};
+use kiln::kernels::whisper::npy::NpyWriter;
+use kiln::kernels::whisper::wav::{self, Audio};
+use kiln::kernels::whisper::weights::EncoderWeights;
+use std::fmt::Display;
+
+/// Everything that was asked for, readable and sound.
+pub struct Inputs {
+    /// The recording.
+    pub audio: Audio,
+    /// Recordings to calibrate on, or none for the recording itself.
+    pub calibration: Vec<Audio>,
+    /// From a file, or seeded.
+    pub weights: EncoderWeights,
+    /// What predictions are for.
+    pub device: Device,
+    /// Name of the machine.
+    pub profile: String,
+    /// Where the features go.
+    pub output: Option<NpyWriter>,
+}
+
+impl Inputs {
+    /// Reads and checks all inputs, and claims the output.
+    ///
+    /// # Errors
+    /// One error with the message of every problem.
+    pub fn read(args: &Args) -> Result<Inputs> {
+        let mut problems = Problems::default();
+        let output = args.out.as_deref().map(|path| problems.keep(NpyWriter::create(path)));
+        let audio = problems.keep(wav::read(&args.audio));
+        let calibration: Vec<Option<Audio>> =
+            args.calibrate.iter().map(|path| problems.keep(wav::read(path))).collect();
+        let device = problems.keep(device(&args.device));
+        let profile = device.as_ref().map(|device| {
+            let name = args.profile.as_deref().unwrap_or(device.default_profile());
+            problems.keep(device.profile(name)).map(|_| name.to_owned())
+        });
+        let weights = problems.keep(weights(args));
+        match (audio, device, profile.flatten(), weights) {
+            (Some(audio), Some(device), Some(profile), Some(weights)) if problems.messages.is_empty() => {
+                let calibration = calibration.into_iter().flatten().collect();
+                Ok(Inputs { audio, calibration, weights, device, profile, output: output.flatten() })
+            }
+            _ => Err(anyhow!(problems.messages.join("\nerror: "))),
+        }
+    }
+
+    /// The machine of the prediction.
+    ///
+    /// # Errors
+    /// Never: `read` has looked it up.
+    pub fn machine(&self) -> Result<&Profile> {
+        Ok(self.device.profile(&self.profile)?)
+    }
+}
+
+#[derive(Default)]
+struct Problems {
+    messages: Vec<String>,
+}
+
+impl Problems {
+    fn keep<T, E: Display>(&mut self, result: Result<T, E>) -> Option<T> {
+        result.map_err(|e| self.messages.push(e.to_string())).ok()
+    }
+}
+
+/// The encoder: of the file, in the sizes of `--model` or else its own; or a seeded one of those sizes.
+fn weights(args: &Args) -> Result<EncoderWeights> {
+    let named = match &args.model {
+        None => None,
+        Some(name) => Some(ModelConfig::named(name).ok_or_else(|| {
+            anyhow!("no model is named \"{name}\"\nhelp: the names are {}", ModelConfig::NAMES.join(", "))
+        })?),
+    };
+    let weights = match &args.weights {
+        Some(path) => EncoderWeights::load(path, named.as_ref())?,
+        None => EncoderWeights::seeded(&named.unwrap_or_else(ModelConfig::tiny), args.seed),
+    };
+    if weights.config.frames() > WINDOW_FRAMES {
+        let (frames, source) = (weights.config.frames(), args.weights.as_deref().unwrap_or(&args.audio));
+        return Err(anyhow!(
+            "{}: the encoder reads {frames} mel frames, a window has {WINDOW_FRAMES}",
+            source.display()
+        ));
+    }
+    Ok(weights)
+}

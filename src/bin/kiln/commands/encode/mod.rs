@@ -1,0 +1,153 @@
+//! `kiln encode`: speech to features on the simulated array.
+
+mod inputs;
+mod report;
+
+use anyhow::{Context, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use inputs::Inputs;
+use kiln::kernels::whisper::encoder::{self, EncodeError, Encoded, Progress};
+use kiln::kernels::whisper::plan::Plan;
+use kiln::kernels::whisper::quantise::quantise;
+use kiln::kernels::whisper::wav::Audio;
+use kiln::kernels::whisper::{ModelConfig, integer, mel};
+use kiln::predict::Prediction;
+use kiln::runner::SimRunner;
+use ndarray::Array2;
+use report::Report;
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// Exit code after Ctrl-C, as shells have it: 128 and the number of the signal.
+const INTERRUPTED: u8 = 130;
+
+/// Features of speech, by a Whisper encoder on the simulated array
+///
+/// Reads 30 s at most; shorter recordings are padded with silence. Without --weights the encoder is a random one. Device
+/// and profile change the predicted time, never a bit of the features.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Recording: 16 kHz mono WAV
+    #[arg(value_name = "AUDIO.wav")]
+    audio: PathBuf,
+    /// Sizes of the encoder: tiny, base, small, their .en, or design-doc [default: those of --weights, else tiny]
+    #[arg(long)]
+    model: Option<String>,
+    /// Weights: safetensors with the Hugging Face names of a Whisper encoder
+    #[arg(long, value_name = "F")]
+    weights: Option<PathBuf>,
+    /// Seed of the random weights, when there is no file
+    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "weights")]
+    seed: u64,
+    /// Recording to measure the scales of activations on; may be given more than once [default: AUDIO.wav]
+    #[arg(long, value_name = "WAV")]
+    calibrate: Vec<PathBuf>,
+    /// What the prediction is for: a built-in device, or a file with a description
+    #[arg(long, value_name = "npu1|FILE", default_value = "npu1")]
+    device: String,
+    /// Clock and host memory of the prediction: a profile of the device [default: the device's own default]
+    #[arg(long)]
+    profile: Option<String>,
+    /// File to write the features to: 32-bit floats, [positions, d]
+    #[arg(long, value_name = "F.npy")]
+    out: Option<PathBuf>,
+    /// One JSON object instead of a summary
+    #[arg(long)]
+    json: bool,
+}
+
+/// Encodes, writes the features and prints what it took.
+///
+/// # Errors
+/// When an input is bad (all that are, at once), the output cannot be written, or the encoder does not fit the device.
+pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
+    let start = Instant::now();
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("cannot handle Ctrl-C")?;
+    let stopped = || stop.load(Ordering::Relaxed);
+
+    let mut inputs = Inputs::read(args)?;
+    let config = inputs.weights.config.clone();
+    let plan = Plan::new(&config, inputs.device.core.data_memory_bytes())?;
+    notes(args, &inputs);
+    let input = spectrogram(&inputs.audio, &config);
+    let model = {
+        let others: Vec<_> = inputs.calibration.iter().map(|audio| spectrogram(audio, &config)).collect();
+        let own = std::slice::from_ref(&input);
+        if stopped() {
+            return Ok(interrupted());
+        }
+        quantise(&inputs.weights, if others.is_empty() { own } else { &others })
+    };
+
+    let bar = progress_bar(plan.dispatches(&model));
+    let mut watch = |at: Progress| {
+        bar.set_position(at.done as u64);
+        bar.set_message(at.next.to_owned());
+        if stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let mut runner = SimRunner::new(&inputs.device, inputs.machine()?);
+    let quantised = integer::quantise_mel(input.view());
+    let encoded = encoder::encode(&model, &plan, quantised.view(), &mut runner, &mut watch, &mut |_, _| ());
+    bar.finish_and_clear();
+    let Encoded { features, report, .. } = match encoded {
+        Err(EncodeError::Interrupted { .. }) => return Ok(interrupted()),
+        encoded => encoded?,
+    };
+    let prediction = Prediction::new(runner.launches(), &inputs.device, inputs.machine()?);
+    if let Some(output) = inputs.output.take() {
+        output.finish(features.view())?;
+    }
+    let report = Report::new(args, &inputs, &report, &prediction, start.elapsed().as_secs_f64());
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+    } else {
+        write!(out, "{report}")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a person should know before reading numbers; on standard error, since JSON goes to the other.
+fn notes(args: &Args, inputs: &Inputs) {
+    if args.weights.is_none() {
+        eprintln!(
+            "note: no --weights: the weights are random (seed {}), the features mean nothing",
+            args.seed
+        );
+    }
+    if !inputs.weights.unknown.is_empty() {
+        eprintln!("note: tensors that an encoder does not have: {}", inputs.weights.unknown.join(", "));
+    }
+    if args.calibrate.is_empty() {
+        eprintln!("note: no --calibrate: scales are measured on the input itself");
+    }
+    if inputs.audio.cut() {
+        eprintln!(
+            "note: {} is {:.2} s long: only its first 30 s are read",
+            args.audio.display(),
+            inputs.audio.total_s
+        );
+    }
+}
+
+fn interrupted() -> ExitCode {
+    eprintln!("stopped; nothing was written");
+    ExitCode::from(INTERRUPTED)
+}
+
+/// The log-mel window `[mels, frames]` that the encoder reads.
+fn spectrogram(audio: &Audio, config: &ModelConfig) -> Array2<f32> {
+    mel::first_frames(mel::log_mel(&audio.samples, config.mels).view(), config.frames())
+}
+
+/// On a terminal; elsewhere indicatif draws nothing.
+fn progress_bar(dispatches: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} ({elapsed}, {eta} left)");
+    ProgressBar::new(dispatches as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}

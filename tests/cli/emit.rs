@@ -1,0 +1,65 @@
+//! `kiln emit`.
+
+use crate::support::{Folder, kiln};
+use std::fs;
+
+#[test]
+fn a_design_is_a_folder() {
+    let folder = Folder::new();
+    let listed = kiln(&["emit", "relu2", "--out", &folder.arg("relu2")]).success();
+    assert_eq!(folder.names(""), ["relu2"]);
+    assert_eq!(folder.names("relu2"), ["aie.mlir", "kernels"]);
+    let kernels = folder.names("relu2/kernels");
+    assert!(kernels.contains(&"kiln_kernel.h".to_owned()) && kernels.len() >= 2, "{kernels:?}");
+    assert_eq!(listed.lines().count(), 1 + kernels.len());
+
+    let mlir = fs::read_to_string(folder.path("relu2/aie.mlir")).expect("text");
+    assert!(mlir.contains("aie.device(npu1") && mlir.contains("aie.objectfifo"), "{mlir}");
+    for kernel in kernels.iter().filter_map(|name| name.strip_suffix(".cc")) {
+        let source = fs::read_to_string(folder.path(&format!("relu2/kernels/{kernel}.cc"))).expect("text");
+        assert!(source.contains(&format!("extern \"C\" void {kernel}(")), "{source}");
+        assert!(mlir.contains(&format!("@{kernel}")), "{mlir}");
+    }
+}
+
+#[test]
+fn emitting_again_replaces_only_its_own_files() {
+    let folder = Folder::new();
+    fs::create_dir_all(folder.path("d/kernels")).expect("folders");
+    folder.file("d/notes.txt", b"mine");
+    folder.file("d/kernels/other.cc", b"mine too");
+    folder.file("d/aie.mlir", b"old");
+    kiln(&["emit", "relu2", "--out", &folder.arg("d")]).success();
+    let first = fs::read(folder.path("d/aie.mlir")).expect("written");
+    assert_ne!(first, b"old");
+    kiln(&["emit", "relu2", "--out", &folder.arg("d")]).success();
+    assert_eq!(fs::read(folder.path("d/aie.mlir")).expect("written"), first);
+    assert_eq!(fs::read(folder.path("d/notes.txt")).expect("kept"), b"mine");
+    assert_eq!(fs::read(folder.path("d/kernels/other.cc")).expect("kept"), b"mine too");
+    assert_eq!(folder.names("d"), ["aie.mlir", "kernels", "notes.txt"]);
+}
+
+#[test]
+fn every_design_is_emitted() {
+    let folder = Folder::new();
+    for name in kiln(&["list", "--designs"]).success().lines() {
+        kiln(&["emit", name, "--out", &folder.arg(name)]).success();
+        assert!(folder.names(name).contains(&"aie.mlir".to_owned()));
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_refused() {
+    let folder = Folder::new();
+    let file = folder.file("file", b"untouched");
+    kiln(&["emit", "relu2", "--out", &file]).error(&[&file, "expected a folder"]);
+    let below = folder.arg("file/below");
+    kiln(&["emit", "relu2", "--out", &below]).error(&[&below]);
+    let absent = folder.arg("absent/design");
+    kiln(&["emit", "relu2", "--out", &absent]).error(&[&absent, "No such file"]);
+    kiln(&["emit", "relu3", "--out", &folder.arg("x")])
+        .error(&["no design is named \"relu3\"", "kiln list --designs"]);
+    kiln(&["emit", "relu2", "--device", "npu9", "--out", &folder.arg("x")]).error(&["npu9", "npu1"]);
+    assert_eq!(folder.names(""), ["file"]);
+    assert_eq!(fs::read(&file).expect("kept"), b"untouched");
+}

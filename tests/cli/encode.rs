@@ -1,0 +1,194 @@
+//! `kiln encode` on a small encoder.
+
+use crate::support::{Folder, POSITIONS, WIDTH, kiln, npy, safetensors, small_encoder, wav};
+use kiln::kernels::whisper::weights::EncoderWeights;
+use kiln::kernels::whisper::{integer, mel, quantise, wav as recording};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Encodes `speech.wav` with `good.safetensors` into `name`, with `extra` arguments; gives the JSON report.
+#[track_caller]
+fn encode(folder: &Folder, name: &str, extra: &[&str]) -> Value {
+    let [audio, weights, out] = ["speech.wav", "good.safetensors", name].map(|n| folder.arg(n));
+    let mut args = vec!["encode", &audio, "--weights", &weights, "--out", &out, "--json"];
+    args.extend(extra);
+    serde_json::from_str(&kiln(&args).success()).expect("one JSON object")
+}
+
+fn folder() -> Folder {
+    let folder = Folder::new();
+    folder.file("speech.wav", &wav(16_000, 1, 20_000));
+    folder.file("good.safetensors", &safetensors(&small_encoder()));
+    folder
+}
+
+#[test]
+fn features_equal_the_integer_model() {
+    let folder = folder();
+    encode(&folder, "f.npy", &[]);
+    let weights = EncoderWeights::load(&folder.path("good.safetensors"), None).expect("good weights");
+    let audio = recording::read(&folder.path("speech.wav")).expect("a good recording");
+    let spectrogram = mel::log_mel(&audio.samples, weights.config.mels);
+    let window = mel::first_frames(spectrogram.view(), weights.config.frames());
+    let model = quantise::quantise(&weights, std::slice::from_ref(&window));
+    let exact = integer::encode(&model, integer::quantise_mel(window.view()).view(), &mut |_, _| ());
+    let (shape, features) = npy(&folder.path("f.npy"));
+    assert_eq!(shape, [POSITIONS as u64, WIDTH as u64]);
+    assert_eq!(features, model.dequantise(exact.view()).into_raw_vec_and_offset().0);
+    assert!(features.iter().any(|v| *v != features[0]), "features that say nothing");
+}
+
+#[test]
+fn the_report_adds_up() {
+    let folder = folder();
+    let report = encode(&folder, "f.npy", &[]);
+    let number = |key: &str| report[key].as_f64().unwrap_or_else(|| panic!("{key} in {report}"));
+    for (key, text) in
+        [("scheme", "w8a8-static"), ("weights", "file"), ("calibration", "input"), ("device", "npu1")]
+    {
+        assert_eq!(report[key], text);
+    }
+    assert_eq!(report["profile"], "phoenix-laptop");
+    assert!(report["model"].as_str().is_some_and(|m| m.starts_with("custom")), "{report}");
+
+    let list = |key: &str| report[key].as_array().unwrap_or_else(|| panic!("{key}")).clone();
+    let sum =
+        |list: &[Value], key: &str| list.iter().map(|v| v[key].as_u64().expect("a number")).sum::<u64>();
+    let (ops, cores) = (list("ops"), list("cores"));
+    assert_eq!(sum(&ops, "cycles") as f64, number("cycles"));
+    assert_eq!(sum(&ops, "calls") as f64, number("dispatches"));
+    assert!(ops.iter().all(|op| op["where"].as_str().is_some_and(|w| w.ends_with("cores"))), "{ops:?}");
+    assert_eq!(cores.len(), 16);
+    assert!(cores.iter().all(|c| c["busy_cycles"].as_u64() > Some(0)), "{cores:?}");
+    assert!(sum(&cores, "macs") as f64 >= number("macs"), "the cores did less than the encoder asks for");
+
+    let parts = |key: &str| report["predicted"][key].as_f64().unwrap_or_else(|| panic!("{key}"));
+    let total = parts("array_ms") + parts("controller_ms") + parts("dispatch_ms");
+    assert!((number("predicted_ms") / total - 1.0).abs() < 1e-9);
+    // 100 mel frames of 10 ms.
+    assert!((number("realtime_factor") * number("predicted_ms") / 1e3 - 1.0).abs() < 1e-9);
+    assert!((number("mac_utilisation") * number("cycles") * 4096.0 / number("macs") - 1.0).abs() < 1e-9);
+    assert!(number("l1_peak_bytes") <= 65_536.0 && number("l2_peak_bytes") <= 524_288.0);
+    assert!(number("ddr_bytes") > 0.0 && number("wall_s") > 0.0);
+}
+
+#[test]
+fn runs_are_equal_and_machines_change_predictions_only() {
+    let folder = folder();
+    let mut first = encode(&folder, "a.npy", &[]);
+    let mut second = encode(&folder, "b.npy", &[]);
+    let features = fs::read(folder.path("a.npy")).expect("written");
+    assert_eq!(features, fs::read(folder.path("b.npy")).expect("written"));
+    for report in [&mut first, &mut second] {
+        report["wall_s"] = Value::Null;
+        report["features"] = Value::Null;
+    }
+    assert_eq!(first, second);
+
+    let desktop = encode(&folder, "c.npy", &["--profile", "desktop-8700g"]);
+    assert_eq!(features, fs::read(folder.path("c.npy")).expect("written"));
+    assert!(desktop["predicted_ms"].as_f64() < first["predicted_ms"].as_f64());
+
+    let npu1 = include_str!("../../dsl/devices/npu1.yaml");
+    let slow = npu1
+        .replacen("objectfifo_call_cycles: {value: 13", "objectfifo_call_cycles: {value: 400", 1)
+        .replacen("name: npu1", "name: slow", 1);
+    let slow = folder.file("slow.yaml", slow.as_bytes());
+    let slow = encode(&folder, "d.npy", &["--device", &slow]);
+    assert_eq!(features, fs::read(folder.path("d.npy")).expect("written"));
+    assert_eq!(slow["device"], "slow");
+    assert!(slow["cycles"].as_u64() > first["cycles"].as_u64());
+}
+
+#[test]
+fn calibration_files_set_the_scales() {
+    let folder = folder();
+    let other = folder.file("other.wav", &wav(16_000, 1, 9_000));
+    let report = encode(&folder, "f.npy", &["--calibrate", &other, "--calibrate", &folder.arg("speech.wav")]);
+    assert_eq!(report["calibration"], "files");
+    assert_eq!(report["calibration_files"].as_array().map(Vec::len), Some(2));
+    assert_eq!(npy(&folder.path("f.npy")).0, [POSITIONS as u64, WIDTH as u64]);
+}
+
+#[test]
+fn the_summary_is_for_people() {
+    let folder = Folder::new();
+    let audio = folder.file("long.wav", &wav(16_000, 1, 31 * 16_000));
+    let weights = folder.file("w.safetensors", &safetensors(&small_encoder()));
+    let outcome = kiln(&["encode", &audio, "--weights", &weights]);
+    for note in ["only its first 30 s", "no --calibrate"] {
+        assert!(outcome.err.contains(note), "{}", outcome.err);
+    }
+    let text = outcome.success();
+    for part in ["simulated cores", "PREDICTED, not measured", "w.safetensors", "16 cores", "not written"] {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+    assert_eq!(folder.names(""), ["long.wav", "w.safetensors"]);
+}
+
+/// Ctrl-C once the output is claimed, in the midst of the work on a whole window.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_leaves_nothing() {
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+    let folder = folder();
+    let (audio, out) = (folder.arg("speech.wav"), folder.arg("f.npy"));
+    let mut child = crate::support::command(&["encode", &audio, "--out", &out])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("kiln starts");
+    let start = Instant::now();
+    while !folder.names("").iter().any(|name| name.ends_with(".partial")) {
+        assert!(start.elapsed() < Duration::from_secs(60), "the output was never claimed");
+        assert!(child.try_wait().expect("a child").is_none(), "kiln ended before it was stopped");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill");
+    let output = child.wait_with_output().expect("kiln ends");
+    let message = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(130), "{message}");
+    assert!(message.contains("stopped; nothing was written"), "{message}");
+    assert_eq!(folder.names(""), ["good.safetensors", "speech.wav"]);
+}
+
+/// The folder `data/whisper` of the reference data: `$KILN_SHARED`, or `shared` beside the workspace.
+fn reference_data() -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let folder = std::env::var_os("KILN_SHARED").map_or_else(beside, PathBuf::from).join("data/whisper");
+    if !folder.is_dir() {
+        println!("skipped: {} is not there (set KILN_SHARED)", folder.display());
+        return None;
+    }
+    Some(folder)
+}
+
+/// The tiny encoder on a recording it was not calibrated on, against the f32 encoder's features.
+#[test]
+fn tiny_hears_what_the_float_encoder_hears() {
+    let Some(data) = reference_data() else { return };
+    let file = |name: &str| data.join(name).to_str().expect("UTF-8").to_owned();
+    let folder = Folder::new();
+    let (audio, weights, out) =
+        (file("jfk.wav"), file("tiny_en_encoder_f16.safetensors"), folder.arg("f.npy"));
+    let (first, second) = (file("calib_1.wav"), file("calib_2.wav"));
+    let args = ["encode", &audio, "--model", "tiny", "--weights", &weights, "--out", &out, "--json"];
+    let report = kiln(&[&args[..], &["--calibrate", &first, "--calibrate", &second]].concat()).success();
+    let report: Value = serde_json::from_str(&report).expect("one JSON object");
+    assert_eq!((&report["model"], &report["calibration"]), (&"tiny".into(), &"files".into()));
+
+    let (shape, got) = npy(&folder.path("f.npy"));
+    assert_eq!(shape, [1500, 384]);
+    let mut golden = npyz::npz::NpzArchive::open(data.join("tiny_en_jfk_golden.npz")).expect("an archive");
+    let exact = golden.by_name("final_full_f16").expect("readable").expect("in the archive");
+    let exact: Vec<half::f16> = exact.into_vec().expect("16-bit floats");
+    let exact: Vec<f64> = exact.into_iter().map(f64::from).collect();
+    assert_eq!(got.len(), exact.len());
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let got: Vec<f64> = got.into_iter().map(f64::from).collect();
+    let cosine = dot(&got, &exact) / (dot(&got, &got) * dot(&exact, &exact)).sqrt();
+    println!("cosine with the f32 encoder: {cosine:.6}");
+    assert!(cosine >= 0.99, "{cosine}");
+}

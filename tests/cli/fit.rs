@@ -1,0 +1,72 @@
+//! `kiln fit`.
+
+use crate::support::{Folder, kiln};
+use serde_json::Value;
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).expect("one JSON value")
+}
+
+#[test]
+fn designs_fit_their_device() {
+    for name in kiln(&["list", "--designs"]).success().lines() {
+        let report = json(&kiln(&["fit", name, "--json"]).success());
+        assert_eq!(report["fits"], true, "{name}");
+        assert_eq!((&report["design"], &report["device"]), (&name.into(), &"npu1".into()));
+        let tiles = report["tiles"].as_array().expect("tiles");
+        assert!(!tiles.is_empty(), "{name}");
+        for tile in tiles {
+            for resource in ["locks", "s2mm", "mm2s"] {
+                let [used, limit] = ["used", "limit"].map(|k| tile[resource][k].as_u64().expect("a number"));
+                assert!(used <= limit, "{name} {tile}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_table_is_for_people() {
+    let text = kiln(&["fit", "mm4x4"]).success();
+    assert!(text.starts_with("mm4x4 fits on npu1\n") && text.contains("locks"), "{text}");
+}
+
+/// A device with an eighth of the memory in every core.
+fn small_device() -> String {
+    let npu1 = include_str!("../../dsl/devices/npu1.yaml");
+    let edits = [
+        ("data_memory_bytes: {value: 65536", "data_memory_bytes: {value: 8192"),
+        ("  logical_bank_bytes: {value: 16384", "  logical_bank_bytes: {value: 2048"),
+        ("  physical_bank_bytes: {value: 8192", "  physical_bank_bytes: {value: 1024"),
+    ];
+    edits.iter().fold(npu1.to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "{from}");
+        text.replacen(from, to, 1)
+    })
+}
+
+#[test]
+fn a_design_over_budget_says_what_is_over() {
+    let folder = Folder::new();
+    let device = folder.file("small.yaml", small_device().as_bytes());
+    let outcome = kiln(&["fit", "mm4x4", "--device", &device, "--json"]);
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    let report = json(&outcome.out);
+    assert_eq!(report["fits"], false);
+    let over = report["over"].as_array().expect("a list");
+    assert!(over.iter().any(|o| o["resource"] == "data memory" && o["by"].as_u64() > Some(0)), "{report}");
+    let table = kiln(&["fit", "mm4x4", "--device", &device]);
+    assert_eq!(table.code, Some(1));
+    assert!(table.out.contains("does not fit") && table.out.contains("help:"), "{}", table.out);
+    kiln(&["emit", "mm4x4", "--device", &device, "--out", &folder.arg("out")]).error(&["mm4x4"]);
+    assert_eq!(folder.names(""), ["small.yaml"]);
+}
+
+#[test]
+fn unknown_names_are_refused() {
+    kiln(&["fit", "nothing"]).error(&["no design is named \"nothing\""]);
+    kiln(&["fit", "relu2", "--device", "npu2"]).error(&["npu2", "built in are npu1"]);
+    kiln(&["fit", "relu2", "--device", "./absent.yaml"]).error(&["absent.yaml", "No such file"]);
+    let folder = Folder::new();
+    let wrong = folder.file("wrong.yaml", b"schema_version: 1\nname: x\n");
+    kiln(&["fit", "relu2", "--device", &wrong]).error(&["wrong.yaml", "problems"]);
+}

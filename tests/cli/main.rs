@@ -1,0 +1,8 @@
+//! The program `kiln` as people and scripts meet it: output, exit codes, files.
+
+mod emit;
+mod encode;
+mod encode_errors;
+mod fit;
+mod kernels;
+mod support;
