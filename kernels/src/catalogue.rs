@@ -31,6 +31,17 @@ pub fn catalogue() -> Vec<Entry> {
         residual_add::entry(1024),
         transpose::entry(64, 64),
     ];
+    // What the tiny encoder's designs call.
+    entries.push(copy::entry(32));
+    entries.extend([3072, 4096].map(gelu::entry));
+    entries.push(layernorm::entry(4, 384, Elem::I16));
+    entries.push(mm(64, 64, 16, Left::I16, Product::Accumulate, Block::B2x2));
+    entries.push(mm(64, 64, 48, Left::I16, Product::Accumulate, Block::B2x2));
+    entries.push(mm(64, 64, 96, Left::I8, Product::Accumulate, Block::B4x2));
+    entries.extend([48, 64, 96].map(|n| requantise::entry(64, n, Elem::I16)));
+    entries.extend([16, 96].map(|n| requantise::entry(64, n, Elem::I8)));
+    entries.push(residual_add::entry(1536));
+    entries.extend([1024, 3072, 6144].map(zero::entry));
     entries.sort_by(|a, b| a.kernel.name.cmp(&b.kernel.name));
     entries
 }

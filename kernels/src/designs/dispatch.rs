@@ -18,6 +18,7 @@ const RECTIFY: i64 = 1;
 pub fn dispatch() -> Design {
     let d =
         DesignBuilder::new("dispatch", "Trip count and operation of one core come from a control object.");
+    d.columns(4);
     let kernel = |k: Kernel| d.kernel(Arc::new(verify(k).unwrap_or_else(|e| panic!("{e}"))));
     let [m, k, n] = [64; 3];
     let (left, product, block) = (Left::I8, Product::Accumulate, Block::B4x2);

@@ -16,6 +16,7 @@ const WHOLE: u32 = 2 * PART;
 /// The design: `y = max(x, 0)`, 64 KiB.
 pub fn relu2() -> Design {
     let d = DesignBuilder::new("relu2", "y = max(x, 0) of 64 KiB on two cores of one column.");
+    d.columns(4);
     let kernel = verify(relu::relu_i8(PART)).unwrap_or_else(|e| panic!("{e}"));
     let kernel = d.kernel(Arc::new(kernel));
     let (shim, mem) = (Tile::new(0, 0), Tile::new(0, 1));

@@ -1,8 +1,12 @@
 //! Designs against the references.
 
 use super::runner;
+use kiln_dsl::device::Device;
+use kiln_dsl::emit::{emit_mlir, parse_mlir};
+use kiln_dsl::fit::fit;
 use kiln_dsl::kernel::Elem;
 use kiln_kernels::case::{Data, Source, bytes_of};
+use kiln_kernels::catalogue::catalogue;
 use kiln_kernels::designs;
 use kiln_kernels::designs::gemm::{CHUNK, ColumnBlock, Gemm, Operand};
 use kiln_kernels::matmul::{self, Left};
@@ -11,6 +15,22 @@ use kiln_kernels::requantise::{Requant, reference_i8, reference_i16};
 use kiln_kernels::tiles::from_tiles;
 use kiln_sim::report::SimReport;
 use ndarray::{Array1, Array2, s};
+use std::path::PathBuf;
+
+fn plain_gemm(m: u32, k: u32, n: u32, out: Elem) -> Gemm {
+    Gemm {
+        name: "gemm".into(),
+        left: Left::I8,
+        out,
+        gelu: false,
+        m,
+        k,
+        n,
+        a: Operand::dense(m.into(), k.into()),
+        b: Operand::dense((k + CHUNK).into(), n.into()),
+        c: Operand::dense(m.into(), n.into()),
+    }
+}
 
 fn gemm_i8(m: u32, k: u32, n: u32, out: Elem) -> SimReport {
     let mut source = Source::new(u64::from(m), Data::Random);
@@ -22,18 +42,7 @@ fn gemm_i8(m: u32, k: u32, n: u32, out: Elem) -> SimReport {
         mult: source.values(n as usize, 1000, 32767).into_iter().map(|v| v as i16).collect(),
         out_shift: 18,
     };
-    let mut gemm = Gemm {
-        name: "gemm".into(),
-        left: Left::I8,
-        out,
-        gelu: false,
-        m,
-        k,
-        n,
-        a: Operand::dense(m.into(), k.into()),
-        b: Operand::dense((k + CHUNK).into(), n.into()),
-        c: Operand::dense(m.into(), n.into()),
-    };
+    let mut gemm = plain_gemm(m, k, n, out);
     let tile = gemm.core_tile(65536).expect("a tile fits");
     let rows = gemm.rows_needed(tile) as usize;
     gemm.a.len = (rows * k as usize) as u64;
@@ -133,4 +142,88 @@ fn every_listed_design_verifies_and_has_its_own_name() {
     for design in &all {
         runner::prepare(design).unwrap_or_else(|e| panic!("{}: {e}", design.name));
     }
+}
+
+#[test]
+fn every_listed_design_fits_npu1() {
+    for design in designs::designs() {
+        let report = fit(&design, Device::npu1());
+        assert!(report.fits, "{report}");
+    }
+}
+
+#[test]
+fn two_runs_are_identical_bytes_cycles_and_traces() {
+    let design = designs::find("mm4x4").expect("a listed design");
+    let run = || {
+        let operand = |seed| {
+            bytes_of(
+                Source::new(seed, Data::Random).matrix::<i8>([256, 256], [-128, 127]).as_slice().unwrap(),
+            )
+        };
+        let mut host = [operand(1), operand(2), vec![0; 4 * 65536]];
+        let report = runner::run_traced(&design, &mut host).unwrap_or_else(|e| panic!("{e}"));
+        (report, host)
+    };
+    let (first, second) = (run(), run());
+    assert!(first == second);
+    assert!(!first.0.trace.events.is_empty());
+}
+
+#[test]
+fn the_array_never_writes_past_the_last_row() {
+    // 300 rows: a block of 256, and one that starts at row 44.
+    let spec = Gemm {
+        c: Operand { len: 301 * 192, ..Operand::dense(300, 192) },
+        ..plain_gemm(300, 64, 192, Elem::I8)
+    };
+    let mut host = [vec![1; 300 * 64], vec![1; 128 * 192], vec![0x77; 301 * 192]];
+    runner::run(&spec.design(65536), &mut host).unwrap_or_else(|e| panic!("{e}"));
+    assert!(host[2][300 * 192..].iter().all(|&b| b == 0x77));
+    assert!(host[2][..300 * 192].iter().any(|&b| b != 0x77));
+}
+
+/// The emitted MLIR of the three example designs says what the hand-written files say.
+#[test]
+fn examples_are_the_hand_written_designs() {
+    let root = std::env::var_os("KILN_SHARED")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
+    // Their kernels' names and ours.
+    let multiply = "matmul_i8_i32_64x64x64";
+    let examples: [(&str, &[(&str, &str)]); 3] = [
+        ("relu2", &[]),
+        ("mm4x4", &[("mm_i8_i32", multiply), ("zero_i32", "zero_i32_4096")]),
+        ("dispatch", &[("mac_i8", multiply), ("zero", "zero_i32_4096"), ("gelu", "relu_i32_4096")]),
+    ];
+    for (name, kernels) in examples {
+        let path = root.join("data/mlir").join(format!("{name}.mlir"));
+        let Ok(text) = std::fs::read_to_string(&path) else {
+            println!("skipped: {} is absent", path.display());
+            return;
+        };
+        let renamed = |text: String, (theirs, ours): &(&str, &str)| {
+            text.replace(&format!("@{theirs}("), &format!("@{ours}("))
+        };
+        let text = kernels.iter().fold(text, renamed);
+        let design = designs::find(name).expect("a listed design");
+        let (design, _) = runner::prepare(&design).unwrap_or_else(|e| panic!("{e}"));
+        let ours = emit_mlir(&design, Device::npu1()).unwrap_or_else(|e| panic!("{e}"));
+        let [ours, theirs] = [&ours, &text].map(|t| parse_mlir(t).unwrap_or_else(|e| panic!("{name}: {e}")));
+        assert_eq!(ours, theirs, "{name}");
+    }
+}
+
+/// What the conformance tests run is what the designs call.
+#[test]
+fn every_kernel_of_a_listed_design_is_in_the_catalogue() {
+    let known: Vec<_> = catalogue().into_iter().map(|e| e.kernel).collect();
+    let mut missing: Vec<String> = designs::designs()
+        .iter()
+        .flat_map(|d| d.kernels.clone())
+        .filter(|kernel| !known.iter().any(|k| *k == **kernel))
+        .map(|kernel| kernel.name.clone())
+        .collect();
+    missing.sort();
+    missing.dedup();
+    assert!(missing.is_empty(), "{missing:?}");
 }

@@ -78,6 +78,28 @@ fn a_seeded_encoder_agrees() {
     agree(&EncoderWeights::seeded(&config, 7), &mel);
 }
 
+/// One row, a row less and more than a block of 64, and Whisper's own number: 23 blocks of 64 and
+/// 28 rows, of which the last block of keys is masked.
+#[test]
+fn any_number_of_rows_agrees() {
+    for positions in [1, 63, 64, 65, 1500] {
+        let config = ModelConfig {
+            name: "seeded".into(),
+            mels: 16,
+            d: 64,
+            heads: 1,
+            layers: 1,
+            ffn: 128,
+            positions,
+            conv2: true,
+        };
+        let mel = Array2::from_shape_fn((config.mels, config.frames()), |(b, t)| {
+            ((b * 31 + t * 7) % 97) as f32 / 97.0 - 0.3
+        });
+        agree(&EncoderWeights::seeded(&config, positions as u64), &mel);
+    }
+}
+
 /// The reference data, or `None` with a word that the test is skipped.
 fn data() -> Option<PathBuf> {
     let root = std::env::var_os("KILN_SHARED")

@@ -18,11 +18,20 @@ pub fn prepare(design: &Design) -> Result<(Verified<Design>, Lowered), RunnerErr
 
 /// Runs a design once on npu1 with its default profile.
 pub fn run(design: &Design, host: &mut [Vec<u8>]) -> Result<SimReport, RunnerError> {
+    run_with(design, host, &SimOptions::default())
+}
+
+/// As [`run`], with a trace.
+pub fn run_traced(design: &Design, host: &mut [Vec<u8>]) -> Result<SimReport, RunnerError> {
+    run_with(design, host, &SimOptions { trace_events: 10_000, ..SimOptions::default() })
+}
+
+fn run_with(design: &Design, host: &mut [Vec<u8>], options: &SimOptions) -> Result<SimReport, RunnerError> {
     let device = Device::npu1();
     let (design, lowered) = prepare(design)?;
     let mut executor = CoreExecutor::new(&design.kernels, device, Engine::Compiled)?;
     let profile = device.profile(device.default_profile())?;
-    Ok(simulate_with(&design, &lowered, device, profile, host, &SimOptions::default(), &mut executor)?)
+    Ok(simulate_with(&design, &lowered, device, profile, host, options, &mut executor)?)
 }
 
 /// [`run`] as a runner.
