@@ -1,6 +1,7 @@
 //! Loads, stores and lookups: what they may touch, at which alignment, within which bounds.
 
-use super::error::{Problem, Report};
+use super::error::Report;
+use super::problem::Problem;
 use super::scalar::{Facts, Linear, LowBits};
 use crate::kernel::access::{Access, access};
 use crate::kernel::ir::{Address, BlockId, Imm, Kernel, OpData, OpId, Param, ParamKind, ValueId};

@@ -11,11 +11,13 @@
 mod error;
 mod memory;
 mod params;
+mod problem;
 mod scalar;
 mod structure;
 mod types;
 
-pub use error::{KernelError, KernelErrors, NameFault, Place, Problem};
+pub use error::{KernelError, KernelErrors, Place};
+pub use problem::{NameFault, Problem};
 
 use super::ir::Kernel;
 use crate::verified::Verified;

@@ -1,6 +1,7 @@
 //! Names, layouts, alignments and tables of parameters.
 
-use super::error::{NameFault, Place, Problem, Report};
+use super::error::{Place, Report};
+use super::problem::{NameFault, Problem};
 use crate::kernel::ir::{Kernel, Layout, Param, ParamKind};
 use crate::kernel::ops::{Effect, spec};
 use crate::kernel::types::{Elem, Type};

@@ -1,6 +1,7 @@
 //! Ids in range, one place for everything, loops well formed, values defined before use and in scope.
 
-use super::error::{Place, Problem, Report};
+use super::error::{Place, Report};
+use super::problem::Problem;
 use crate::kernel::ir::{BlockId, Imm, Kernel, OpData, OpId, ParamId, ValueId};
 use crate::kernel::ops::Opcode;
 use crate::kernel::print::MAX_DEPTH;

@@ -1,6 +1,7 @@
 //! Each operation has a form in the op table, and an immediate that its kind allows.
 
-use super::error::{Problem, Report};
+use super::error::Report;
+use super::problem::Problem;
 use crate::kernel::ir::{Imm, Kernel, OpData, OpId};
 use crate::kernel::ops::{Effect, Form, ImmKind, form, spec};
 use crate::kernel::types::Type;
