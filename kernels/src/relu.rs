@@ -7,7 +7,8 @@ use kiln_dsl::num::{Rounding, Saturation};
 /// Bytes that one iteration takes: a 512-bit vector.
 const STEP: u32 = 64;
 
-/// `y[i] = max(x[i], 0)` for the first `n` of `capacity` bytes; `n` is a run-time multiple of 64.
+/// `y[i] = max(x[i], 0)` for the first `n` of `capacity` bytes; `n` is a run-time multiple
+/// of 64, at least one.
 ///
 /// # Panics
 /// When `capacity` is not a multiple of 64.
@@ -20,7 +21,7 @@ pub fn relu_i8(capacity: u32) -> Kernel {
         let zero = k.zeros::<i8, 64>();
         k.pipelined(1).for_step(0, n, STEP, |i| y.store(i, x.load::<64>(i).max(zero)));
     })
-    .with_doc("y[i] = max(x[i], 0) for i below n, a multiple of 64; i8, row-major.")
+    .with_doc("y[i] = max(x[i], 0) for i below n, a positive multiple of 64; i8, row-major.")
 }
 
 /// Words that one iteration of [`relu_i32`] takes.
@@ -64,7 +65,7 @@ pub fn entry(capacity: u32) -> Entry {
         let len = capacity as usize;
         let x: Vec<i8> = source.values(len, -128, 127).into_iter().map(|v| v as i8).collect();
         let before: Vec<i8> = source.values(len, -128, 127).into_iter().map(|v| v as i8).collect();
-        let n = source.number(0, i64::from(capacity / STEP)) as usize * STEP as usize;
+        let n = source.number(1, i64::from(capacity / STEP)) as usize * STEP as usize;
         let mut y = before.clone();
         y[..n].copy_from_slice(&reference(&x[..n]));
         let args = vec![Arg::Bytes(bytes_of(&x)), Arg::Bytes(bytes_of(&before)), Arg::I32(n as i32)];
