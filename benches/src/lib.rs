@@ -1,1 +1,1 @@
-//! Kiln's benchmarks
+//! Kiln's benchmarks: `benches/simulator.rs` measures the simulator on this machine.

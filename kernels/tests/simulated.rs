@@ -4,9 +4,7 @@
 use kiln_dsl::device::Device;
 use kiln_kernels::case::{Arg, Case, Data, Entry};
 use kiln_kernels::catalogue::catalogue;
-use kiln_sim::core::{Compiled, Engine, KernelArg, KernelCost, run_kernel_on};
-use kiln_sim::executor::ArgValue;
-use std::time::Instant;
+use kiln_sim::core::{Engine, KernelArg, run_kernel_on};
 
 /// Seeds of each kind of data.
 const SEEDS: u64 = 4;
@@ -43,44 +41,5 @@ fn both_executors_equal_the_reference_and_each_other() {
                 );
             }
         }
-    }
-}
-
-/// Run by hand: `cargo test -p kiln-kernels --test simulated speed -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement, printed"]
-fn speed() {
-    for entry in catalogue() {
-        let cost = KernelCost::new(&entry.kernel, Device::npu1());
-        let mut compiled = Compiled::new(&entry.kernel, &cost).expect("a verified kernel");
-        let (mut args, mut memories) = (Vec::new(), Vec::new());
-        for (tile, arg) in arguments(&entry, &entry.case(0, Data::Random)).into_iter().enumerate() {
-            let (value, memory) = match arg {
-                KernelArg::I32(n) => (ArgValue::I32(n), Vec::new()),
-                KernelArg::Memory(memory) => {
-                    (ArgValue::Memory { tile, address: 0, bytes: memory.len() as u32 }, memory)
-                }
-            };
-            args.push(value);
-            memories.push(memory);
-        }
-        let (mut best, mut total) = (f64::INFINITY, None);
-        for _ in 0..20 {
-            let start = Instant::now();
-            for _ in 0..10 {
-                total = compiled.run(&entry.kernel, &cost, &args, &mut memories).ok();
-            }
-            best = best.min(start.elapsed().as_nanos() as f64 / 10.0);
-        }
-        let total = total.expect("the kernel runs");
-        let macs = total.macs as f64;
-        println!(
-            "{:32} {:7} cycles, {best:9.0} ns a call, {:6.2} ns a cycle, {:7.1} MAC a cycle, {:6.1} ns for 256 MAC",
-            entry.kernel.name,
-            total.cycles,
-            best / total.cycles as f64,
-            macs / total.cycles as f64,
-            best * 256.0 / macs
-        );
     }
 }
