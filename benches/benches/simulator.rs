@@ -5,7 +5,7 @@
 //! | group | one element is |
 //! |---|---|
 //! | `compiled_macs`, `interpreter_macs` | a multiply-accumulate of the kernel |
-//! | `compiled_outputs`, `interpreter_outputs` | an element that the kernel writes |
+//! | `compiled_outputs` | an element of the parameters that the kernel writes |
 //! | `array_cycles` | a simulated cycle |
 //! | `array_events` | an event of the simulation |
 
@@ -26,7 +26,7 @@ use std::time::Duration;
 const INTERPRETED: &str = "matmul_i8_i32_64x64x64";
 
 fn main() {
-    // Some thirty benchmarks at about two seconds each stay near a minute.
+    // Some forty benchmarks at under two seconds each.
     let mut criterion = Criterion::default()
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1))
@@ -81,7 +81,7 @@ fn kernel(group: &mut BenchmarkGroup<'_, WallTime>, entry: &Entry, engine: Engin
         .expected
         .iter()
         .map(|(param, bytes)| bytes.len() as u64 / u64::from(kernel.params[*param].elem.bytes()));
-    let outputs: u64 = outputs.sum();
+    let outputs = outputs.sum();
     let (args, mut memories) = bind(entry, case);
     let cost = KernelCost::new(kernel, Device::npu1());
     let mut compiled = Compiled::new(kernel, &cost).expect("a verified kernel");
