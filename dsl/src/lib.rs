@@ -2,6 +2,7 @@
 pub mod array;
 pub mod device;
 pub mod emit;
+mod entity;
 pub mod fit;
 pub mod kernel;
 pub mod native;

@@ -1,5 +1,6 @@
 //! The array IR: tiles, object FIFOs, links, core programs, core-local buffers and cascades.
 
+use crate::entity::entity;
 use crate::kernel::{Elem, Kernel, Loc};
 use crate::sequence::Sequence;
 use crate::verified::Verified;
@@ -28,24 +29,6 @@ impl fmt::Display for Tile {
     }
 }
 
-macro_rules! entity {
-    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(pub u32);
-        impl $name {
-            /// Position in its list.
-            pub const fn index(self) -> usize {
-                self.0 as usize
-            }
-        }
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!($prefix, "{}"), self.0)
-            }
-        }
-    };
-}
 entity!(
     /// An object FIFO of a design.
     FifoId, "fifo");

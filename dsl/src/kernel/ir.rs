@@ -4,29 +4,12 @@
 
 use super::ops::Opcode;
 use super::types::{Elem, Type};
+use crate::entity::entity;
 use crate::num::{Rounding, Saturation};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::fmt;
 
-macro_rules! entity {
-    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(pub u32);
-        impl $name {
-            /// Position in its arena.
-            pub const fn index(self) -> usize {
-                self.0 as usize
-            }
-        }
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!($prefix, "{}"), self.0)
-            }
-        }
-    };
-}
 entity!(
     /// An SSA value of a kernel.
     ValueId, "v");

@@ -3,7 +3,6 @@
 mod errors;
 mod fixed;
 mod random;
-mod speed;
 mod timing;
 
 use super::{Engine, KernelArg, RunError, run_kernel_on};
