@@ -21,8 +21,9 @@ mod sourced;
 
 pub use error::{DeviceError, Problem, ProblemKind};
 pub use schema::{
-    CascadeDirection, ControllerTiming, CoreTile, CoreTiming, DmaTiming, Geometry, Host, LockTiming,
-    MacsPerCycle, MemTile, Neighbour, Profile, ShimTile, StreamTiming, SwitchPorts, TileDma,
+    CascadeDirection, ControllerTiming, CoreTile, CoreTiming, DmaTiming, Geometry, Host, Instructions,
+    LockTiming, MacsPerCycle, MemTile, Neighbour, Profile, Registers, ShimTile, StreamTiming, SwitchPorts,
+    TileDma, TileRegisters,
 };
 pub use sourced::{Confidence, Sourced};
 
@@ -87,6 +88,10 @@ pub struct Device {
     pub macs_per_cycle: MacsPerCycle,
     /// The controller.
     pub controller: ControllerTiming,
+    /// Addresses of registers.
+    pub registers: Registers,
+    /// The controller's instruction stream.
+    pub instructions: Instructions,
     /// The host's side.
     pub host: Host,
     /// Machines by name.
@@ -192,6 +197,8 @@ impl Device {
             latencies,
             macs_per_cycle: d.macs_per_cycle,
             controller: d.controller,
+            registers: d.registers,
+            instructions: d.instructions,
             host: d.host,
             profiles: d.profiles,
             default_profile: d.default_profile,
@@ -273,6 +280,15 @@ impl Device {
             TileKind::Shim => &self.shim.switch,
             TileKind::Mem => &self.mem.switch,
             TileKind::Core => &self.core.switch,
+        }
+    }
+
+    /// The registers of a kind of tile.
+    pub fn tile_registers(&self, kind: TileKind) -> &TileRegisters {
+        match kind {
+            TileKind::Shim => &self.registers.shim,
+            TileKind::Mem => &self.registers.mem,
+            TileKind::Core => &self.registers.core,
         }
     }
 

@@ -465,6 +465,79 @@ section! {
 }
 
 section! {
+    /// Addresses of the registers of one kind of tile, in bytes from the tile's own address.
+    TileRegisters {
+        /// First register of BD 0.
+        bds_address: u32,
+        /// From one BD to the next.
+        bd_step_bytes: u32,
+        /// Registers of one BD, in 32-bit words.
+        bd_words: u32,
+        /// The register of a BD, from 0, that holds the (low) address of its buffer.
+        bd_address_word: u32,
+        /// Control register of S2MM channel 0.
+        s2mm_control_address: u32,
+        /// Control register of MM2S channel 0.
+        mm2s_control_address: u32,
+        /// From one channel's control register to the next one's.
+        channel_step_bytes: u32,
+        /// From a channel's control register to the queue that starts its tasks.
+        task_queue_offset_bytes: u32,
+        /// Value of lock 0.
+        locks_address: u32,
+        /// From one lock to the next.
+        lock_step_bytes: u32,
+    }
+}
+
+section! {
+    /// Where registers are: an address is `column << column_shift | row << row_shift | address in the tile`.
+    Registers {
+        /// Position of the column in an address.
+        column_shift: u32,
+        /// Position of the row in an address.
+        row_shift: u32,
+        /// Program memory of a core.
+        program_memory_address: u32,
+        /// Control register of a core: bit 0 enables, bit 1 resets.
+        core_control_address: u32,
+    }
+    sections {
+        /// Compute tiles.
+        core: TileRegisters,
+        /// Mem tiles.
+        mem: TileRegisters,
+        /// Shim tiles.
+        shim: TileRegisters,
+    }
+}
+
+section! {
+    /// The controller's instruction stream (`insts.bin`).
+    Instructions {
+        /// Generation of the device, as the header of a stream says.
+        device_generation: u32,
+        /// Version of the format, before the point.
+        format_major: u32,
+        /// Version of the format, after the point.
+        format_minor: u32,
+        /// Host arguments, from the first, whose addresses the firmware takes to the array's view of
+        /// host memory.
+        relocated_arguments: u32,
+        /// Where host memory begins in the array's view; added to the offset into any later argument.
+        host_memory_address: u32,
+        /// AxCache of a shim BD.
+        axi_cache: u32,
+        /// Burst of a shim BD that does not ask for another.
+        burst_bytes: u32,
+    }
+    lists {
+        /// Controller id that the tokens of a tile carry, by row.
+        token_controller_ids: u32,
+    }
+}
+
+section! {
     /// The host's side: limits of a run and its costs.
     Host {
         /// Buffers a kernel must declare.
@@ -522,6 +595,8 @@ pub(super) struct Description {
     pub latency_cycles: IndexMap<String, Sourced<u32>>,
     pub macs_per_cycle: MacsPerCycle,
     pub controller: ControllerTiming,
+    pub registers: Registers,
+    pub instructions: Instructions,
     pub host: Host,
     pub profiles: IndexMap<String, Profile>,
     pub default_profile: String,
@@ -545,6 +620,8 @@ impl Check for Description {
             "latency_cycles",
             "macs_per_cycle",
             "controller",
+            "registers",
+            "instructions",
             "host",
             "profiles",
             "default_profile",
@@ -566,6 +643,8 @@ impl Check for Description {
                 "latency_cycles" => IndexMap::<String, Sourced<u32>>::check(value, at, &inner, out),
                 "macs_per_cycle" => MacsPerCycle::check(value, at, &inner, out),
                 "controller" => ControllerTiming::check(value, at, &inner, out),
+                "registers" => Registers::check(value, at, &inner, out),
+                "instructions" => Instructions::check(value, at, &inner, out),
                 "host" => Host::check(value, at, &inner, out),
                 "profiles" => IndexMap::<String, Profile>::check(value, at, &inner, out),
                 _ => {}

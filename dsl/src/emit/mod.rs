@@ -1,12 +1,17 @@
-//! What leaves Kiln: AIE2 C++ for kernels, MLIR for designs.
+//! What leaves Kiln: AIE2 C++ for kernels, MLIR and the controller's instructions for designs.
 
 mod cpp;
+mod insts;
 mod mlir;
 mod mlir_parse;
 pub(crate) use cpp::c_element;
 pub use cpp::{CppError, emit_cpp};
 #[cfg(test)]
 pub(crate) use cpp::{template, type_name};
+pub use insts::{
+    DecodeError, Inst, Insts, InstsError, InstsHeader, decode_insts, emit_insts, insts_from_bytes,
+    insts_to_bytes,
+};
 pub use mlir::{MLIR_AIE_SPAN, MlirError, emit_mlir};
 pub use mlir_parse::{
     MlirBuffer, MlirCopy, MlirCore, MlirDesign, MlirFifo, MlirFunction, MlirLink, MlirParseError,
