@@ -110,7 +110,8 @@ impl Gemm {
         let c = tile.m * tile.n * self.out.bytes();
         let objects = 2 * tile.m * CHUNK * self.left.elem().bytes() + 2 * CHUNK * tile.n + c;
         let acc = tile.m * tile.n * 4;
-        let gelu = if self.gelu { c + 4 * 1024 } else { 0 };
+        // GELU's tables ask for banks, so the rest must leave room in those.
+        let gelu = if self.gelu { c + 4 * 1024 + 2 * 1024 } else { 0 };
         // The counters of the FIFO ends, and what alignment to banks may waste.
         objects + acc + gelu + STACK_BYTES + 1024
     }

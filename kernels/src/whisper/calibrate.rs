@@ -42,17 +42,20 @@ impl Calibration {
             Some((layer, rest)) => (format!("{layer}.{}", rest.split_once('.').map_or(rest, |r| r.1)), true),
             None => (name.to_string(), false),
         };
-        let peak = |values: &mut dyn Iterator<Item = &f32>| values.fold(0.0f32, |m, v| m.max(v.abs()));
+        // The maximum of floats forgets NaN.
+        let number = |v: f32| if v.is_nan() { f32::INFINITY } else { v };
+        let peak =
+            |values: &mut dyn Iterator<Item = &f32>| values.fold(0.0f32, |m, v| m.max(number(*v).abs()));
         let columns: Vec<f32> = if whole {
             vec![peak(&mut tensor.iter())]
         } else {
             // Row by row: the tensors are row-major.
             tensor.axis_iter(Axis(0)).fold(vec![0.0; tensor.ncols()], |mut peaks, row| {
-                peaks.iter_mut().zip(row).for_each(|(p, v)| *p = p.max(v.abs()));
+                peaks.iter_mut().zip(row).for_each(|(p, v)| *p = p.max(number(*v).abs()));
                 peaks
             })
         };
-        let highest = tensor.iter().copied().fold(0.0, f32::max);
+        let highest = tensor.iter().copied().map(number).fold(0.0, f32::max);
         let entry =
             self.tensors.entry(name).or_insert_with(|| Peaks { columns: vec![0.0; columns.len()], highest });
         entry.columns.iter_mut().zip(columns).for_each(|(a, b)| *a = a.max(b));
@@ -61,6 +64,12 @@ impl Calibration {
 
     fn get(&self, name: &str) -> &Peaks {
         self.tensors.get(name).unwrap_or_else(|| panic!("the reference encoder reports {name}"))
+    }
+
+    /// Names of the tensors that left the range of f32, sorted: such an encoder has no scales.
+    pub fn overflows(&self) -> impl Iterator<Item = &str> {
+        let finite = |p: &Peaks| p.highest.is_finite() && p.columns.iter().all(|c| c.is_finite());
+        self.tensors.iter().filter(move |t| !finite(t.1)).map(|t| t.0.as_str())
     }
 
     /// Largest magnitude in a tensor.
@@ -99,6 +108,21 @@ fn round_up(value: f32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::whisper::ModelConfig;
+
+    #[test]
+    fn encoders_beyond_f32_are_found() {
+        let config = ModelConfig { d: 64, heads: 1, layers: 1, ffn: 64, positions: 4, ..ModelConfig::tiny() };
+        let mut weights = EncoderWeights::seeded(&config, 1);
+        let mel = Array2::from_elem((config.mels, config.frames()), 0.5);
+        let measure = |weights: &EncoderWeights| Calibration::measure(weights, std::slice::from_ref(&mel));
+        assert_eq!(measure(&weights).overflows().count(), 0);
+        weights.layers[0].fc2.bias[3] = f32::MAX;
+        weights.layers[0].out.bias[3] = f32::MAX;
+        let found = measure(&weights);
+        let names: Vec<&str> = found.overflows().collect();
+        assert!(names.contains(&"final") && !names.contains(&"embed"), "{names:?}");
+    }
 
     #[test]
     fn rounding_up_ignores_the_last_bits() {

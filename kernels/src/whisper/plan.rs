@@ -328,3 +328,23 @@ fn check(config: &ModelConfig) -> Result<(), PlanError> {
     size("mels", config.mels, 4, 128)?;
     size("positions", config.positions, 1, 4096)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kiln_dsl::array::verify;
+    use kiln_dsl::device::Device;
+
+    #[test]
+    fn every_named_model_has_designs_for_npu1() {
+        let device = Device::npu1();
+        for name in ModelConfig::NAMES {
+            let config = ModelConfig::named(name).expect("listed");
+            let plan =
+                Plan::new(&config, device.core.data_memory_bytes()).unwrap_or_else(|e| panic!("{name}: {e}"));
+            for design in plan.designs() {
+                verify(design.clone(), device).unwrap_or_else(|e| panic!("{name}: {e}"));
+            }
+        }
+    }
+}

@@ -3,12 +3,13 @@
 mod inputs;
 mod report;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use inputs::Inputs;
+use kiln::kernels::whisper::calibrate::Calibration;
 use kiln::kernels::whisper::encoder::{self, EncodeError, Encoded, Progress};
 use kiln::kernels::whisper::plan::Plan;
-use kiln::kernels::whisper::quantise::quantise;
+use kiln::kernels::whisper::quantise::quantise_calibrated;
 use kiln::kernels::whisper::wav::Audio;
 use kiln::kernels::whisper::{ModelConfig, integer, mel};
 use kiln::predict::Prediction;
@@ -74,7 +75,8 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
 
     let mut inputs = Inputs::read(args)?;
     let config = inputs.weights.config.clone();
-    let plan = Plan::new(&config, inputs.device.core.data_memory_bytes())?;
+    let plan = Plan::new(&config, inputs.device.core.data_memory_bytes())
+        .map_err(|e| anyhow!("{}: {e}", weights_name(args)))?;
     notes(args, &inputs);
     let input = spectrogram(&inputs.audio, &config);
     let model = {
@@ -83,7 +85,15 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         if stopped() {
             return Ok(interrupted());
         }
-        quantise(&inputs.weights, if others.is_empty() { own } else { &others })
+        let calibration =
+            Calibration::measure(&inputs.weights, if others.is_empty() { own } else { &others });
+        if let Some(tensor) = calibration.overflows().next() {
+            bail!(
+                "{}: the encoder leaves the range of 32-bit floats (tensor {tensor}), so nothing can be quantised",
+                weights_name(args)
+            );
+        }
+        quantise_calibrated(&inputs.weights, &calibration)
     };
 
     let bar = progress_bar(plan.dispatches(&model));
@@ -134,6 +144,11 @@ fn notes(args: &Args, inputs: &Inputs) {
             inputs.audio.total_s
         );
     }
+}
+
+/// What messages call the weights: their file.
+fn weights_name(args: &Args) -> String {
+    args.weights.as_ref().map_or_else(|| "the seeded weights".to_owned(), |path| path.display().to_string())
 }
 
 fn interrupted() -> ExitCode {
