@@ -93,7 +93,9 @@ mod tests {
 
     #[test]
     fn silence_is_flat() {
-        assert!(log_mel(&[], 80).iter().all(|&v| (v - (-10.0 + 4.0) / 4.0).abs() < 1e-6));
+        log_mel(&[], 80)
+            .iter()
+            .for_each(|&v| approx::assert_abs_diff_eq!(v, (-10.0 + 4.0) / 4.0, epsilon = 1e-6));
     }
 
     #[test]
