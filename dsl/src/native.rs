@@ -185,24 +185,40 @@ impl NativeKernels {
     /// # Errors
     /// When arguments do not fit, or the program stops at a check; `finished` tells at which case.
     pub fn run(&self, kernel: &str, cases: &[Vec<NativeArg>]) -> Result<Vec<Vec<Vec<u8>>>, NativeError> {
-        let Some(index) = self.kernels.iter().position(|k| k.0 == kernel) else {
-            let known = self.kernels.iter().map(|k| k.0.as_str()).collect::<Vec<_>>().join(", ");
-            return Err(NativeError::UnknownKernel { name: kernel.to_string(), known });
-        };
-        let params = &self.kernels[index].1;
-        let mut input = Vec::new();
-        for (case, args) in cases.iter().enumerate() {
+        self.params_of(kernel)?;
+        let calls: Vec<(&str, &[NativeArg])> = cases.iter().map(|args| (kernel, args.as_slice())).collect();
+        self.run_calls(&calls)
+    }
+
+    /// Calls kernels one after another in one process, so that what one puts into the cascade the
+    /// next one gets. The results are those of [`NativeKernels::run`], one a call.
+    ///
+    /// # Errors
+    /// As [`NativeKernels::run`]; a read of the empty cascade is a check that stops the program.
+    pub fn run_calls(&self, calls: &[(&str, &[NativeArg])]) -> Result<Vec<Vec<Vec<u8>>>, NativeError> {
+        let (mut input, mut all) = (Vec::new(), Vec::new());
+        for (case, &(kernel, args)) in calls.iter().enumerate() {
+            let (index, params) = self.params_of(kernel)?;
             input.extend_from_slice(&(index as u32).to_le_bytes());
             encode_case(kernel, case, params, args, &mut input)?;
+            all.push(params);
         }
         let output = self.run_program(&input)?;
-        let case_bytes: usize = params.iter().map(|p| p.bytes() as usize).sum();
-        let complete = case_bytes * cases.len() == output.stdout.len();
-        if !output.status.success() || !complete {
+        let call_bytes = |params: &&[Param]| params.iter().map(|p| p.bytes() as usize).sum::<usize>();
+        let total: usize = all.iter().map(call_bytes).sum();
+        if !output.status.success() || total != output.stdout.len() {
+            let mut left = output.stdout.len();
+            let written = |params: &&&[Param]| {
+                let bytes = call_bytes(params);
+                let complete = bytes > 0 && bytes <= left;
+                left = left.saturating_sub(bytes);
+                complete
+            };
+            let finished = all.iter().take_while(written).count();
             return Err(NativeError::Stopped {
-                kernel: kernel.to_string(),
-                finished: output.stdout.len().checked_div(case_bytes).unwrap_or(0),
-                cases: cases.len(),
+                kernel: calls.get(finished).or(calls.last()).map_or("", |c| c.0).to_string(),
+                finished,
+                cases: calls.len(),
                 status: output.status.to_string(),
                 stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
             });
@@ -213,7 +229,16 @@ impl NativeKernels {
             bytes = tail;
             head.to_vec()
         };
-        Ok(cases.iter().map(|_| params.iter().map(|p| take(p.bytes())).collect()).collect())
+        Ok(all.iter().map(|params| params.iter().map(|p| take(p.bytes())).collect()).collect())
+    }
+
+    /// Index and parameters of a kernel.
+    fn params_of(&self, kernel: &str) -> Result<(usize, &[Param]), NativeError> {
+        let found = self.kernels.iter().enumerate().find(|(_, k)| k.0 == kernel);
+        found.map(|(index, k)| (index, k.1.as_slice())).ok_or_else(|| NativeError::UnknownKernel {
+            name: kernel.to_string(),
+            known: self.kernels.iter().map(|k| k.0.as_str()).collect::<Vec<_>>().join(", "),
+        })
     }
 
     /// Input goes through a file: a pipe would block when both sides have much to say.

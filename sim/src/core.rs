@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Neither knows an operation's meaning: both call the op table's, and do themselves only what
-//! touches memory, loops or modes.
+//! touches memory, loops, modes or the cascade.
 
 mod access;
 mod bind;
@@ -23,6 +23,6 @@ mod timing;
 
 pub use compiled::Compiled;
 pub use error::{RunError, Site};
-pub use executor::{CoreExecutor, Engine, KernelArg, run_kernel, run_kernel_on};
+pub use executor::{CoreExecutor, Engine, KernelArg, run_kernel, run_kernel_on, run_kernel_with};
 pub use interp::{Interpreter, Touched};
 pub use timing::{KernelCost, LoopCost};

@@ -1,7 +1,8 @@
 //! The seam between the array simulation and what runs inside a core: a kernel call on tile memories.
 
-use crate::core::RunError;
+use crate::core::{RunError, Site};
 use kiln_dsl::array::KernelId;
+use std::collections::VecDeque;
 
 /// Bytes of every tile's data memory, by dense tile index.
 ///
@@ -51,6 +52,46 @@ impl TileMemories {
     }
 }
 
+/// One value of the cascade: 512 bits (`core.cascade_bits` of the device).
+pub type CascadeValue = [u8; 64];
+
+/// The cascade at one core: values that came and nobody has read, and values written.
+///
+/// Neither side has an end here. The hardware holds two values at each side and a core waits when
+/// they are full; calls run whole in the simulation, so that nobody could read meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Cascade {
+    input: VecDeque<CascadeValue>,
+    output: Vec<CascadeValue>,
+}
+
+impl Cascade {
+    /// Values for the core to read after those that are there.
+    pub fn feed(&mut self, values: impl IntoIterator<Item = CascadeValue>) {
+        self.input.extend(values);
+    }
+
+    /// Values that came and were not read.
+    pub fn unread(&self) -> usize {
+        self.input.len()
+    }
+
+    /// Takes what the core has written, oldest first.
+    pub fn take_output(&mut self) -> Vec<CascadeValue> {
+        std::mem::take(&mut self.output)
+    }
+
+    /// A read by the core; `None` when it has to wait.
+    pub fn get(&mut self) -> Option<CascadeValue> {
+        self.input.pop_front()
+    }
+
+    /// A write by the core.
+    pub fn put(&mut self, value: CascadeValue) {
+        self.output.push(value);
+    }
+}
+
 /// One argument of a kernel call, in the order of the kernel's parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ArgValue {
@@ -78,15 +119,17 @@ pub struct CallCost {
 
 /// Runs the kernels of one design: function on the bytes, and core time.
 pub trait KernelExecutor {
-    /// Runs `kernel` to its end on `memories`.
+    /// Runs `kernel` to its end on `memories` and the core's side of the cascade.
     ///
     /// # Errors
-    /// When the call cannot be made or the kernel leaves its parameters' bytes.
+    /// When the call cannot be made or the kernel leaves its parameters' bytes. After
+    /// [`ExecError::Blocked`] memories and cascade are as before the call.
     fn call(
         &mut self,
         kernel: KernelId,
         args: &[ArgValue],
         memories: &mut TileMemories,
+        cascade: &mut Cascade,
     ) -> Result<CallCost, ExecError>;
 }
 
@@ -102,13 +145,22 @@ pub enum ExecError {
         /// How many there are.
         kernels: usize,
     },
+    /// The call reads more of the cascade than has come: make it again when there is more.
+    #[error("{site}: the cascade is empty")]
+    Blocked {
+        /// The read.
+        site: Box<Site>,
+    },
     /// The call could not be made, or an operation of the kernel failed.
     #[error(transparent)]
-    Kernel(#[from] Box<RunError>),
+    Kernel(Box<RunError>),
 }
 
 impl From<RunError> for ExecError {
     fn from(error: RunError) -> ExecError {
-        ExecError::Kernel(Box::new(error))
+        match error {
+            RunError::CascadeEmpty { site } => ExecError::Blocked { site },
+            error => ExecError::Kernel(Box::new(error)),
+        }
     }
 }

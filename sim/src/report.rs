@@ -14,6 +14,8 @@ pub struct CoreReport {
     pub busy_cycles: Cycles,
     /// Cycles waiting for locks; a wait that lasts to the end of the run counts up to it.
     pub lock_stall_cycles: Cycles,
+    /// Cycles waiting for values of the cascade, counted as those for locks.
+    pub cascade_stall_cycles: Cycles,
     /// Cycles of acquires and releases beyond waiting.
     pub lock_op_cycles: Cycles,
     /// Kernel calls.

@@ -11,6 +11,8 @@ use std::borrow::Cow;
 pub enum Event {
     /// A core waits for a lock.
     LockStall,
+    /// A core waits for the cascade.
+    CascadeStall,
     /// A kernel starts.
     InstrEvent0,
     /// A kernel ends.
@@ -45,6 +47,7 @@ impl Event {
         };
         match self {
             Event::LockStall => "LOCK_STALL".into(),
+            Event::CascadeStall => "CASCADE_STALL".into(),
             Event::InstrEvent0 => "INSTR_EVENT_0".into(),
             Event::InstrEvent1 => "INSTR_EVENT_1".into(),
             Event::PortRunning { monitor, .. } => format!("PORT_RUNNING_{monitor}").into(),

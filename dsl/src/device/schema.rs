@@ -401,8 +401,6 @@ section! {
         accumulator_chain_float_cycles: u32,
         /// From a vector operation of the move slot to another of that slot.
         vector_alu_chain_cycles: u32,
-        /// From a read of the cascade to the use of the value.
-        cascade_read_cycles: u32,
         /// From a write of the cascade to the next.
         cascade_write_cycles: u32,
         /// Slots after a branch that are always executed.

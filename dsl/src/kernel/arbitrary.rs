@@ -26,10 +26,20 @@ const KEPT: usize = 4;
 ///
 /// Parameters are `n` (a run-time integer of any value), an `in` and an `inout` for each element
 /// type and two copies of a table for each type that a lookup gives. Every access is in bounds,
-/// shifts of `ups` and `srs` are 0 to 15, no scalar is divided by 0.
+/// shifts of `ups` and `srs` are 0 to 15, no scalar is divided by 0. The cascade, which needs a
+/// neighbour, is left alone.
 pub fn kernel(choices: &[u16]) -> Kernel {
+    author(choices, false)
+}
+
+/// As [`kernel`], with reads and writes of the cascade.
+pub fn cascade_kernel(choices: &[u16]) -> Kernel {
+    author(choices, true)
+}
+
+fn author(choices: &[u16], cascade: bool) -> Kernel {
     let mut author =
-        Author { choices: choices.iter(), kernel: frame(), loops: Vec::new(), scope: Vec::new() };
+        Author { choices: choices.iter(), cascade, kernel: frame(), loops: Vec::new(), scope: Vec::new() };
     author.scope.extend(author.kernel.params.iter().filter_map(|p| p.value));
     author.kernel.rounding = author.one(&Rounding::ALL);
     author.kernel.saturation = author.one(&Saturation::ALL);
@@ -90,6 +100,8 @@ fn frame() -> Kernel {
 
 struct Author<'c> {
     choices: std::slice::Iter<'c, u16>,
+    /// Whether cascade operations may stand in the kernel.
+    cascade: bool,
     kernel: Kernel,
     /// Indices of the loops that are open, all with constant bounds below [`TRIPS`].
     loops: Vec<ValueId>,
@@ -166,7 +178,8 @@ impl Author<'_> {
         // Operations first, so that those with many forms do not crowd out the others.
         let opcode = self.one(Opcode::ALL);
         let forms = &spec(opcode).forms;
-        if forms.is_empty() {
+        let excluded = spec(opcode).effect == Effect::Cascade && !self.cascade;
+        if forms.is_empty() || excluded {
             return;
         }
         let start = self.below(forms.len());

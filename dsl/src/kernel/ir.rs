@@ -280,4 +280,14 @@ impl Kernel {
     pub fn param_named(&self, name: &str) -> Option<(ParamId, &Param)> {
         self.params.iter().enumerate().find(|(_, p)| p.name == name).map(|(i, p)| (ParamId(i as u32), p))
     }
+
+    /// Whether an operation reads the cascade.
+    pub fn reads_cascade(&self) -> bool {
+        self.ops.iter().any(|op| op.opcode == Opcode::CascadeGet)
+    }
+
+    /// Whether an operation writes the cascade.
+    pub fn writes_cascade(&self) -> bool {
+        self.ops.iter().any(|op| op.opcode == Opcode::CascadePut)
+    }
 }

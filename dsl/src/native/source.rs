@@ -10,12 +10,13 @@ use std::path::Path;
 pub const KILN_KERNEL_H: &str = include_str!("../../native/include/kiln_kernel.h");
 
 /// Headers of the host build by path below its include directory.
-const HEADERS: [(&str, &str); 15] = [
+const HEADERS: [(&str, &str); 16] = [
     ("kiln_kernel.h", KILN_KERNEL_H),
     ("harness.hpp", include_str!("../../native/harness.hpp")),
     ("aie_api/aie.hpp", include_str!("../../native/include/aie_api/aie.hpp")),
     ("aie_api/accum.hpp", include_str!("../../native/include/aie_api/accum.hpp")),
     ("aie_api/arith.hpp", include_str!("../../native/include/aie_api/arith.hpp")),
+    ("aie_api/cascade.hpp", include_str!("../../native/include/aie_api/cascade.hpp")),
     ("aie_api/float.hpp", include_str!("../../native/include/aie_api/float.hpp")),
     ("aie_api/float_lane.hpp", include_str!("../../native/include/aie_api/float_lane.hpp")),
     ("aie_api/lut.hpp", include_str!("../../native/include/aie_api/lut.hpp")),

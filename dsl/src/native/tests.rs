@@ -48,6 +48,41 @@ fn two_kernels_in_one_program_run_batches() {
 }
 
 #[test]
+fn what_one_kernel_puts_into_the_cascade_the_next_one_gets() {
+    use crate::kernel::build::{Acc32, Acc64};
+    let put = build("put", |k| {
+        let x = k.input::<i32>("x", [32]);
+        k.for_step(0, 32, 16, |i| x.load::<16>(i).ups::<Acc32>(0).cascade_put());
+    });
+    let get = build("get", |k| {
+        let (x, y) = (k.input::<i32>("x", [16]), k.output::<i32>("y", [16]));
+        y.store(0, (k.cascade_get::<Acc32, 16>() + x.load::<16>(0).ups(0)).srs::<i32>(0));
+    });
+    let other_kind = build("other_kind", |k| {
+        let y = k.output::<i32>("y", [8]);
+        y.store(0, k.cascade_get::<Acc64, 8>().srs::<i32>(32));
+    });
+    let dir = tempfile::tempdir().expect("a directory");
+    let native =
+        NativeKernels::compile(&[&put, &get, &other_kind], dir.path()).unwrap_or_else(|e| panic!("{e}"));
+    let words = |from: i32, n: i32| (from..from + n).flat_map(i32::to_le_bytes).collect::<Vec<u8>>();
+    let sent = [NativeArg::Bytes(words(100, 32))];
+    let added = [NativeArg::Bytes(words(0, 16)), NativeArg::Initial];
+    let calls: [(&str, &[NativeArg]); 3] =
+        [("put", &sent), ("get", &added), ("other_kind", &[NativeArg::Initial])];
+    let results = native.run_calls(&calls).unwrap_or_else(|e| panic!("{e}"));
+    let sums: Vec<u8> = (0..16i32).flat_map(|i| (100 + 2 * i).to_le_bytes()).collect();
+    assert_eq!(results[1][1], sums);
+    // The high words of 64-bit lanes are every second word of the second value.
+    let high: Vec<u8> = (0..8i32).flat_map(|i| (117 + 2 * i).to_le_bytes()).collect();
+    assert_eq!(results[2][0], high);
+
+    let error = native.run_calls(&[calls[0], calls[1], calls[1], calls[1]]).unwrap_err().to_string();
+    assert!(error.contains("kernel `get` stopped after 3 of 4 cases"), "{error}");
+    assert!(error.contains("read of the cascade, which is empty"), "{error}");
+}
+
+#[test]
 fn arguments_that_do_not_fit_are_named() {
     let dir = tempfile::tempdir().expect("a directory");
     let native = NativeKernels::compile(&[&relu()], dir.path()).unwrap_or_else(|e| panic!("{e}"));

@@ -13,7 +13,7 @@ use super::transport::{Destination, Flow};
 use crate::executor::TileMemories;
 use indexmap::IndexMap;
 use kiln_dsl::array::lowered::{self, Direction, LockUse, Lowered, LoweredTile};
-use kiln_dsl::array::{Design, FifoId, Tile};
+use kiln_dsl::array::{Cascade, Design, FifoId, Tile};
 use kiln_dsl::device::{Device, TileKind};
 use kiln_dsl::sequence;
 
@@ -104,9 +104,6 @@ impl<'a> Builder<'a> {
             };
             builder.tiles.insert(tile, (kind, locks));
             locks += lowered.tiles.get(&tile).map_or(0, |t| t.locks.len() as u32);
-        }
-        for cascade in &design.cascades {
-            builder.problems.push(Problem::Cascade { from: cascade.from, to: cascade.to });
         }
         builder
     }
@@ -281,6 +278,16 @@ impl<'a> Builder<'a> {
             let program: Option<Program> = program::flatten(self, core);
             if let (Some(_), Some(program)) = (tile, program) {
                 self.cores.push(Core::new(core.tile, program));
+            }
+        }
+        for &Cascade { from, to, .. } in &self.design.cascades {
+            let core = |tile: Tile| self.cores.iter().position(|c| c.tile == tile);
+            match (core(from), core(to)) {
+                (Some(writer), Some(reader)) => self.cores[writer].reader = Some(reader as u32),
+                (writer, _) => {
+                    let idle = if writer.is_none() { from } else { to };
+                    self.problems.push(Problem::CascadeEnd { from, to, idle });
+                }
             }
         }
     }

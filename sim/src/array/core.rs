@@ -1,7 +1,9 @@
 //! Core programs: flat code over dense ids, and how far a core is in it.
 
 use super::locks::{LockId, LockOp};
-use crate::executor::{ArgValue, TileMemories};
+use super::engine::Cycles;
+use crate::core::Site;
+use crate::executor::{ArgValue, Cascade, CascadeValue, TileMemories};
 use kiln_dsl::array::{FifoId, KernelId, Port, Tile};
 use std::ops::Range;
 
@@ -174,12 +176,25 @@ pub struct Counters {
     pub busy_cycles: u64,
     /// Cycles waiting for locks.
     pub lock_stall_cycles: u64,
+    /// Cycles waiting for the cascade.
+    pub cascade_stall_cycles: u64,
     /// Cycles of acquires and releases without waiting.
     pub lock_op_cycles: u64,
     /// Kernel calls.
     pub calls: u64,
     /// Multiply-accumulates.
     pub macs: u64,
+}
+
+/// A call that waits for the cascade; its arguments are in [`Core::values`].
+#[derive(Clone, Debug)]
+pub struct Blocked {
+    /// The kernel.
+    pub kernel: KernelId,
+    /// The read that found nothing.
+    pub site: Box<Site>,
+    /// Since when.
+    pub since: Cycles,
 }
 
 /// A core in execution.
@@ -191,6 +206,14 @@ pub struct Core {
     pub values: Vec<ArgValue>,
     /// The acquire that waits, as position in `Program::ends`.
     pub waiting_end: Option<usize>,
+    /// What has come by the cascade.
+    pub cascade: Cascade,
+    /// What the call in progress has written to the cascade.
+    pub sent: Vec<CascadeValue>,
+    /// The core that reads what this one writes.
+    pub reader: Option<u32>,
+    /// The call that waits for the cascade.
+    pub blocked: Option<Blocked>,
     /// Counters.
     pub counters: Counters,
     program: Program,
@@ -211,6 +234,10 @@ impl Core {
             tile,
             values: Vec::new(),
             waiting_end: None,
+            cascade: Cascade::default(),
+            sent: Vec::new(),
+            reader: None,
+            blocked: None,
             counters: Counters::default(),
             pc: 0,
             frames: Vec::new(),

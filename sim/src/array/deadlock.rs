@@ -38,6 +38,18 @@ impl Machine<'_, '_> {
                 }
             }
         }
+        for (at, core) in self.array.cores.iter().enumerate() {
+            let Some(blocked) = &core.blocked else { continue };
+            let into = self.design.cascades.iter().find(|c| c.to == core.tile);
+            let waiting = Waiting::Cascade {
+                tile: core.tile,
+                from: into.map_or(core.tile, |c| c.from),
+                unread: core.cascade.unread(),
+                site: blocked.site.clone(),
+                since: blocked.since,
+            };
+            cores.push((at as u32, waiting));
+        }
         cores.sort_by_key(|c| c.0);
         let mut waiting: Vec<Waiting> = cores.into_iter().map(|c| c.1).chain(rest).collect();
         self.streams(&mut waiting);

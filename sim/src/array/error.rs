@@ -1,7 +1,7 @@
 //! What can be wrong with a simulation: the array cannot be built, or it does wrong or stops.
 
 use super::engine::Cycles;
-use crate::core::RunError;
+use crate::core::{RunError, Site};
 use crate::executor::ExecError;
 use kiln_dsl::array::lowered::{Channel, Direction};
 use kiln_dsl::array::{KernelId, ObjectId, Port, Tile};
@@ -216,13 +216,15 @@ pub enum Problem {
         /// Name of the FIFO.
         fifo: String,
     },
-    /// Cascades between cores.
-    #[error("the cascade from {from} to {to} cannot be simulated yet")]
-    Cascade {
+    /// A cascade to or from a core that does nothing.
+    #[error("the cascade from {from} to {to}: core {idle} has no program")]
+    CascadeEnd {
         /// Writes it.
         from: Tile,
         /// Reads it.
         to: Tile,
+        /// The core without a program.
+        idle: Tile,
     },
 }
 
@@ -246,6 +248,19 @@ pub enum Waiting {
         need: u32,
         /// What there is.
         value: u32,
+        /// Since when.
+        since: Cycles,
+    },
+    /// A core for its cascade.
+    Cascade {
+        /// Where.
+        tile: Tile,
+        /// The core that should write.
+        from: Tile,
+        /// Values that have come and are too few for the call.
+        unread: usize,
+        /// The read that found nothing.
+        site: Box<Site>,
         /// Since when.
         since: Cycles,
     },
@@ -303,6 +318,10 @@ impl fmt::Display for Waiting {
                     "core {tile} waits since cycle {since} for {need} object{s} {what} FIFO {fifo}: lock {lock}{at} is {value}"
                 )
             }
+            Waiting::Cascade { tile, from, unread, site, since } => write!(
+                f,
+                "core {tile} waits since cycle {since} for the cascade from core {from}, of which {unread} values have come and its call needs more: {site}"
+            ),
             Waiting::Bd { tile, channel, fifo, lock, need, value, since } => write!(
                 f,
                 "{} of tile {tile} (FIFO {fifo}) waits since cycle {since} for lock {lock}: needs {need}, is {value}",

@@ -3,7 +3,7 @@
 use super::SimOptions;
 use super::build::Array;
 use super::controller::{Action, Controller};
-use super::core::Step;
+use super::core::{Blocked, Step};
 use super::ddr::{Access as DdrAccess, Ddr};
 use super::dma::{Next, Program, State, WORD_BYTES};
 use super::engine::{Cycles, Engine};
@@ -11,7 +11,7 @@ use super::error::SimError;
 use super::locks::{LockOp, Waiter};
 use super::memory::{Access, Memory};
 use super::timing::Timing;
-use crate::executor::{CallCost, KernelExecutor};
+use crate::executor::{CallCost, ExecError, KernelExecutor};
 use crate::trace::{Event as TraceName, Trace};
 use kiln_dsl::array::lowered::Direction;
 use kiln_dsl::array::{Design, KernelId, Tile};
@@ -207,6 +207,7 @@ impl<'a, 'h> Machine<'a, 'h> {
 
     fn core(&mut self, at: u32) -> Result<(), SimError> {
         let now = self.engine.now();
+        self.deliver(at)?;
         let core = &mut self.array.cores[at as usize];
         match core.step(&self.memory.tiles) {
             Step::Acquire(op) => {
@@ -237,10 +238,16 @@ impl<'a, 'h> Machine<'a, 'h> {
     fn call(&mut self, at: u32, kernel: KernelId) -> Result<(), SimError> {
         let now = self.engine.now();
         let core = &mut self.array.cores[at as usize];
-        let cost = self
-            .executor
-            .call(kernel, &core.values, &mut self.memory.tiles)
-            .map_err(|source| SimError::Kernel { cycle: now, tile: core.tile, kernel, source })?;
+        let cost =
+            match self.executor.call(kernel, &core.values, &mut self.memory.tiles, &mut core.cascade) {
+                Ok(cost) => cost,
+                Err(ExecError::Blocked { site }) => {
+                    core.blocked = Some(Blocked { kernel, site, since: now });
+                    return Ok(());
+                }
+                Err(source) => return Err(SimError::Kernel { cycle: now, tile: core.tile, kernel, source }),
+            };
+        core.sent = core.cascade.take_output();
         let end = now + cost.cycles.max(1);
         core.counters.busy_cycles += end - now;
         core.counters.calls += 1;
@@ -254,6 +261,21 @@ impl<'a, 'h> Machine<'a, 'h> {
         self.trace.record(end, end, core.tile, TraceName::InstrEvent1);
         self.engine.schedule(end, Event::Core(at));
         Ok(())
+    }
+
+    /// Gives what a core's call, now ended, has written to the cascade to the core that reads it,
+    /// whose call goes on if it waited for that.
+    fn deliver(&mut self, at: u32) -> Result<(), SimError> {
+        let core = &mut self.array.cores[at as usize];
+        let sent = std::mem::take(&mut core.sent);
+        let Some(to) = core.reader.filter(|_| !sent.is_empty()) else { return Ok(()) };
+        let reader = &mut self.array.cores[to as usize];
+        reader.cascade.feed(sent);
+        let Some(blocked) = reader.blocked.take() else { return Ok(()) };
+        let now = self.engine.now();
+        reader.counters.cascade_stall_cycles += now - blocked.since;
+        self.trace.record(blocked.since, now, reader.tile, TraceName::CascadeStall);
+        self.call(to, blocked.kernel)
     }
 
     // ---- DMA channels and flows

@@ -17,6 +17,11 @@
 //! simultaneous events happen in the order they were scheduled; nothing depends on addresses or hashes,
 //! so two runs are equal in bytes, cycles and trace.
 //!
+//! Cascades are a first model: a kernel call happens at once, so the values that a call writes reach
+//! the reading core when the call ends, and a call that reads starts when all the values it needs have
+//! come. On silicon both calls run side by side, four values apart (`core.cascade_fifo_depth` at each
+//! side); here the reader is later by up to a call, and a writer never waits for room.
+//!
 //! Time 0 is the first command of the sequence. Cores and static DMA programs are ready then: silicon
 //! starts them tens of thousands of cycles earlier, in the part of a dispatch that is not in the result
 //! (`ControllerTiming::dispatch_start_cycles`).
@@ -134,10 +139,16 @@ impl Machine<'_, '_> {
                 self.array.cores[at as usize].counters.lock_stall_cycles += cycles - pending.since;
             }
         }
+        for core in &mut self.array.cores {
+            if let Some(blocked) = &core.blocked {
+                core.counters.cascade_stall_cycles += cycles - blocked.since;
+            }
+        }
         let cores = self.array.cores.iter().map(|c| CoreReport {
             tile: c.tile,
             busy_cycles: c.counters.busy_cycles,
             lock_stall_cycles: c.counters.lock_stall_cycles,
+            cascade_stall_cycles: c.counters.cascade_stall_cycles,
             lock_op_cycles: c.counters.lock_op_cycles,
             calls: c.counters.calls,
             macs: c.counters.macs,

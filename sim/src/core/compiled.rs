@@ -12,7 +12,7 @@ mod slots;
 use super::bind::{Region, bind, integers};
 use super::error::RunError;
 use super::timing::KernelCost;
-use crate::executor::{ArgValue, CallCost};
+use crate::executor::{ArgValue, CallCost, Cascade};
 use kiln_dsl::kernel::Kernel;
 use kiln_dsl::kernel::ops::{EvalCx, Reg};
 use program::Program;
@@ -39,7 +39,7 @@ impl Compiled {
         Ok(Compiled { trips: vec![0; program.depth], program, slots, registers, regions: Vec::new() })
     }
 
-    /// Runs `kernel`, the one this was made of, on `memories`.
+    /// Runs `kernel`, the one this was made of, on `memories` and `cascade`.
     ///
     /// # Errors
     /// When the arguments do not fit the parameters, or an operation fails; the memories then hold
@@ -50,6 +50,7 @@ impl Compiled {
         cost: &KernelCost,
         args: &[ArgValue],
         memories: &mut [Vec<u8>],
+        cascade: &mut Cascade,
     ) -> Result<CallCost, RunError> {
         bind(kernel, args, memories, &mut self.regions)?;
         for (value, n) in integers(kernel, args) {
@@ -62,6 +63,7 @@ impl Compiled {
             trips: &mut self.trips,
             regions: &self.regions,
             memories,
+            cascade,
             cx: EvalCx { rounding: kernel.rounding, saturation: kernel.saturation, imm: 0 },
             total: cost.call(),
         };

@@ -184,6 +184,14 @@ pub enum RunError {
         /// The code.
         code: i64,
     },
+    /// A read of the cascade, from which nothing has come.
+    #[error(
+        "{site}: the cascade is empty\nhelp: a kernel run by itself reads what `run_kernel_with` is given; in a design, what a neighbour writes"
+    )]
+    CascadeEmpty {
+        /// The read.
+        site: Box<Site>,
+    },
     /// The two copies of a parallel lookup's table differ.
     #[error("{site}: tables {first} and {second} of the lookup differ in entry {entry}")]
     TablesDiffer {
@@ -249,6 +257,10 @@ impl RunError {
             size_bytes,
             align_bytes,
         }
+    }
+
+    pub(super) fn cascade_empty(kernel: &Kernel, op: OpId) -> RunError {
+        RunError::CascadeEmpty { site: Site::new(kernel, op) }
     }
 
     pub(super) fn division_by_zero(kernel: &Kernel, op: OpId, dividend: i32) -> RunError {

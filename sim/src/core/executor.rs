@@ -4,7 +4,7 @@ use super::compiled::Compiled;
 use super::error::RunError;
 use super::interp::Interpreter;
 use super::timing::KernelCost;
-use crate::executor::{ArgValue, CallCost, ExecError, KernelExecutor, TileMemories};
+use crate::executor::{ArgValue, CallCost, Cascade, ExecError, KernelExecutor, TileMemories};
 use kiln_dsl::Verified;
 use kiln_dsl::array::KernelId;
 use kiln_dsl::device::Device;
@@ -45,11 +45,48 @@ impl Entry {
         Ok(Entry { kernel, cost, prepared })
     }
 
-    fn call(&mut self, args: &[ArgValue], memories: &mut [Vec<u8>]) -> Result<CallCost, RunError> {
+    fn call(
+        &mut self,
+        args: &[ArgValue],
+        memories: &mut [Vec<u8>],
+        cascade: &mut Cascade,
+    ) -> Result<CallCost, RunError> {
         match &mut self.prepared {
-            Prepared::Interpreter(run) => Ok(run.run(&self.kernel, &self.cost, args, memories)?.0),
-            Prepared::Compiled(run) => run.run(&self.kernel, &self.cost, args, memories),
+            Prepared::Interpreter(run) => Ok(run.run(&self.kernel, &self.cost, args, memories, cascade)?.0),
+            Prepared::Compiled(run) => run.run(&self.kernel, &self.cost, args, memories, cascade),
         }
+    }
+
+    /// As `call`; when the cascade has too little for it, as if there had been no call.
+    fn call_or_restore(
+        &mut self,
+        args: &[ArgValue],
+        memories: &mut TileMemories,
+        cascade: &mut Cascade,
+    ) -> Result<CallCost, RunError> {
+        let before = cascade.clone();
+        let written: Vec<(usize, u32, Vec<u8>)> = self
+            .kernel
+            .params
+            .iter()
+            .zip(args)
+            .filter_map(|(param, arg)| match *arg {
+                ArgValue::Memory { tile, address, bytes } if param.kind.is_written() => {
+                    Some((tile, address, memories.get(tile, address, bytes)?.to_vec()))
+                }
+                _ => None,
+            })
+            .collect();
+        let result = self.call(args, memories.all_mut(), cascade);
+        if matches!(result, Err(RunError::CascadeEmpty { .. })) {
+            *cascade = before;
+            for (tile, address, bytes) in written {
+                if let Some(place) = memories.get_mut(tile, address, bytes.len() as u32) {
+                    place.copy_from_slice(&bytes);
+                }
+            }
+        }
+        result
     }
 }
 
@@ -80,11 +117,16 @@ impl KernelExecutor for CoreExecutor {
         kernel: KernelId,
         args: &[ArgValue],
         memories: &mut TileMemories,
+        cascade: &mut Cascade,
     ) -> Result<CallCost, ExecError> {
         let kernels = self.entries.len();
         let entry =
             self.entries.get_mut(kernel.index()).ok_or(ExecError::UnknownKernel { kernel, kernels })?;
-        Ok(entry.call(args, memories.all_mut())?)
+        let cost = match entry.kernel.reads_cascade() {
+            true => entry.call_or_restore(args, memories, cascade)?,
+            false => entry.call(args, memories.all_mut(), cascade)?,
+        };
+        Ok(cost)
     }
 }
 
@@ -116,6 +158,22 @@ pub fn run_kernel_on(
     engine: Engine,
     args: &mut [KernelArg],
 ) -> Result<CallCost, RunError> {
+    run_kernel_with(kernel, device, engine, args, &mut Cascade::default())
+}
+
+/// As [`run_kernel_on`], with a cascade: what the kernel reads is fed before, what it writes is
+/// there afterwards.
+///
+/// # Errors
+/// When the arguments do not fit the parameters, an operation fails, or the kernel reads more of
+/// the cascade than it has.
+pub fn run_kernel_with(
+    kernel: &Verified<Kernel>,
+    device: &Device,
+    engine: Engine,
+    args: &mut [KernelArg],
+    cascade: &mut Cascade,
+) -> Result<CallCost, RunError> {
     let mut memories = Vec::with_capacity(args.len());
     let mut values = Vec::with_capacity(args.len());
     for (tile, arg) in args.iter_mut().enumerate() {
@@ -132,10 +190,12 @@ pub fn run_kernel_on(
     let cost = KernelCost::new(kernel, device);
     let result = match engine {
         Engine::Interpreter => {
-            Interpreter::new(kernel).and_then(|run| Ok(run.run(kernel, &cost, &values, &mut memories)?.0))
+            let run = Interpreter::new(kernel);
+            run.and_then(|run| Ok(run.run(kernel, &cost, &values, &mut memories, cascade)?.0))
         }
         Engine::Compiled => {
-            Compiled::new(kernel, &cost).and_then(|mut run| run.run(kernel, &cost, &values, &mut memories))
+            let run = Compiled::new(kernel, &cost);
+            run.and_then(|mut run| run.run(kernel, &cost, &values, &mut memories, cascade))
         }
     };
     for (arg, memory) in args.iter_mut().zip(memories) {

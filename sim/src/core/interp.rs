@@ -4,7 +4,7 @@ use super::access::{LookupPlan, extend};
 use super::bind::{Region, bind, integers};
 use super::error::{RunError, Site, constant, rounding, saturation};
 use super::timing::KernelCost;
-use crate::executor::{ArgValue, CallCost};
+use crate::executor::{ArgValue, CallCost, Cascade, CascadeValue};
 use kiln_dsl::kernel::ops::{self, Eval, EvalCx, Opcode, Reg};
 use kiln_dsl::kernel::{Address, BlockId, Imm, Kernel, OpData, OpId, ParamId, ValueId, access};
 use kiln_dsl::num::lut;
@@ -41,7 +41,7 @@ impl Interpreter {
         Ok(Interpreter { evals: kernel.ops.iter().enumerate().map(eval).collect::<Result<_, _>>()? })
     }
 
-    /// Runs `kernel`, the one this was made of, on `memories`; also says what it touched, one
+    /// Runs `kernel`, the one this was made of, on `memories` and `cascade`; also says what it touched, one
     /// entry a parameter.
     ///
     /// # Errors
@@ -53,6 +53,7 @@ impl Interpreter {
         cost: &KernelCost,
         args: &[ArgValue],
         memories: &mut [Vec<u8>],
+        cascade: &mut Cascade,
     ) -> Result<(CallCost, Vec<Touched>), RunError> {
         let mut regions = Vec::new();
         bind(kernel, args, memories, &mut regions)?;
@@ -68,6 +69,7 @@ impl Interpreter {
             touched: vec![Touched::default(); regions.len()],
             regions,
             memories,
+            cascade,
             cx: EvalCx { rounding: kernel.rounding, saturation: kernel.saturation, imm: 0 },
             total: cost.call(),
         };
@@ -84,6 +86,7 @@ struct Run<'a> {
     regions: Vec<Region>,
     touched: Vec<Touched>,
     memories: &'a mut [Vec<u8>],
+    cascade: &'a mut Cascade,
     cx: EvalCx,
     total: CallCost,
 }
@@ -147,6 +150,18 @@ impl Run<'_> {
             }
             Opcode::Store | Opcode::StoreU | Opcode::SStore => self.write(op, data)?,
             Opcode::Lookup => self.lookup(op, data)?,
+            Opcode::CascadePut => {
+                let mut value: CascadeValue = [0; size_of::<CascadeValue>()];
+                value.copy_from_slice(&self.value(data.operands[0]).0[..size_of::<CascadeValue>()]);
+                self.cascade.put(value);
+            }
+            Opcode::CascadeGet => {
+                let value =
+                    self.cascade.get().ok_or_else(|| RunError::cascade_empty(self.kernel, op))?;
+                let mut reg = Reg::ZERO;
+                reg.0[..value.len()].copy_from_slice(&value);
+                self.define(data, reg);
+            }
             Opcode::SetRounding => self.cx.rounding = rounding(self.kernel, op)?,
             Opcode::SetSaturation => self.cx.saturation = saturation(self.kernel, op)?,
             _ => self.pure(op, data)?,

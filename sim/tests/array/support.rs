@@ -10,7 +10,7 @@ use kiln_dsl::kernel::{Elem, Kernel, verify as verify_kernel};
 use kiln_dsl::num::{Rounding, Saturation};
 use kiln_sim::array::{SimError, SimOptions, simulate_with};
 use kiln_sim::core::RunError;
-use kiln_sim::executor::{ArgValue, CallCost, ExecError, KernelExecutor, TileMemories};
+use kiln_sim::executor::{ArgValue, CallCost, Cascade, ExecError, KernelExecutor, TileMemories};
 use kiln_sim::report::SimReport;
 use std::sync::Arc;
 
@@ -43,6 +43,7 @@ impl KernelExecutor for Copier {
         kernel: KernelId,
         args: &[ArgValue],
         memories: &mut TileMemories,
+        _cascade: &mut Cascade,
     ) -> Result<CallCost, ExecError> {
         let [ArgValue::Memory { tile, address, bytes }, ArgValue::Memory { tile: to, address: at, .. }] =
             *args

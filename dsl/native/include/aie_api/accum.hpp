@@ -28,6 +28,8 @@ public:
         from_vector(v, shift);
     }
 
+    const accum &to_native() const { return *this; }
+
     lane &operator[](unsigned i) {
         if (i >= Elems) kiln_native::fail("lane %u of an accumulator of %u lanes", i, Elems);
         return lanes_[i];

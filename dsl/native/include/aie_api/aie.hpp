@@ -10,6 +10,7 @@
 
 #include "accum.hpp"
 #include "arith.hpp"
+#include "cascade.hpp"
 #include "float.hpp"
 #include "lut.hpp"
 #include "memory.hpp"

@@ -2,8 +2,8 @@
 
 use super::program::Scope;
 use super::{ArrayError, Check, is_flat_bytes};
-use crate::array::ir::{Arg, Core, KernelId, LocalId, MemType, ObjectId, Port, View};
-use crate::kernel::{Loc, Param, ParamKind};
+use crate::array::ir::{Arg, Cascade, Core, KernelId, LocalId, MemType, ObjectId, Port, View};
+use crate::kernel::{Kernel, Loc, Param, ParamKind};
 
 /// The bytes that a memory argument names.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,7 @@ impl Check<'_> {
         }
         let kernel = design.kernel(id);
         let at = At { core, kernel: &kernel.name, loc };
+        self.cascade(at, kernel);
         if args.len() != kernel.params.len() {
             self.push(ArrayError::ArgCount {
                 tile: core.tile,
@@ -54,6 +55,18 @@ impl Check<'_> {
             }
         }
         self.aliases(at, &kernel.params, &ranges, scope);
+    }
+
+    /// A kernel that uses the cascade needs one at its core.
+    fn cascade(&mut self, at: At<'_>, kernel: &Kernel) {
+        let tile = at.core.tile;
+        for (used, out) in [(kernel.reads_cascade(), false), (kernel.writes_cascade(), true)] {
+            let leads = |c: &Cascade| if out { c.from == tile } else { c.to == tile };
+            if used && !self.design.cascades.iter().any(leads) {
+                let (kernel, loc) = (at.kernel.to_owned(), at.loc.clone());
+                self.push(ArrayError::NoCascade { tile, kernel, out, loc });
+            }
+        }
     }
 
     fn argument(&mut self, at: At<'_>, param: &Param, arg: &Arg, scope: &Scope) -> Option<(Place, u64, u64)> {

@@ -201,6 +201,12 @@ pub enum ArrayError {
     #[error("tile {tile} has two cascades {} ({loc})", if *.out { "out" } else { "in" })]
     CascadeTwice { tile: Tile, out: bool, loc: Loc },
 
+    #[error(
+        "core {tile}: kernel {kernel} {} the cascade, and no cascade leads {} the core ({loc})\n  help: `DesignBuilder::cascade` connects a core to its south or east neighbour",
+        if *.out { "writes" } else { "reads" }, if *.out { "out of" } else { "into" }
+    )]
+    NoCascade { tile: Tile, kernel: String, out: bool, loc: Loc },
+
     // Core programs.
     #[error("tile {tile} has two core programs ({loc})")]
     TwoCores { tile: Tile, loc: Loc },

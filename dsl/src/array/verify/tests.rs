@@ -7,7 +7,9 @@ use crate::array::{
     ObjectId, Port, SequenceBuilder, Stmt, Tile, WordRef, examples,
 };
 use crate::device::Device;
-use crate::kernel::{Elem, Loc, ParamKind};
+use crate::kernel::build::Acc32;
+use crate::kernel::{Elem, Kernel, Loc, ParamKind, verify as verify_kernel};
+use crate::num::{Rounding, Saturation};
 use crate::sequence::{Command, HostBufferId};
 
 const CORE: Tile = Tile::new(0, 2);
@@ -320,6 +322,36 @@ fn cascades() {
     let mut twice = examples::cascade();
     twice.cascades.push(twice.cascades[0].clone());
     has!(twice, ArrayError::CascadeTwice { .. });
+}
+
+#[test]
+fn kernels_that_use_the_cascade_run_where_there_is_one() {
+    let pass = || {
+        let kernel = Kernel::build("pass", Rounding::ConvEven, Saturation::On, |k| {
+            k.cascade_get::<Acc32, 16>().cascade_put();
+        });
+        std::sync::Arc::new(verify_kernel(kernel).unwrap_or_else(|e| panic!("{e}")))
+    };
+    let along = |cascades: &[(u8, u8)]| {
+        let d = DesignBuilder::new("along", "");
+        let k = d.kernel(pass());
+        for &(from, to) in cascades {
+            d.cascade(Tile::new(0, from), Tile::new(0, to));
+        }
+        d.core(Tile::new(0, 3), |c| c.forever(|c| c.call(k, Vec::<Arg>::new())));
+        errors(d.build())
+    };
+    let missing = |cascades: &[(u8, u8)]| -> Vec<bool> {
+        let out = |e: &ArrayError| match e {
+            ArrayError::NoCascade { out, kernel, .. } if kernel == "pass" => Some(*out),
+            _ => None,
+        };
+        along(cascades).iter().filter_map(out).collect()
+    };
+    assert_eq!(missing(&[]), [false, true]);
+    assert_eq!(missing(&[(4, 3)]), [true]);
+    assert_eq!(missing(&[(3, 2)]), [false]);
+    assert_eq!(missing(&[(4, 3), (3, 2)]), [true; 0]);
 }
 
 #[test]

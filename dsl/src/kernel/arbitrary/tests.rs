@@ -19,7 +19,7 @@ fn without_locs(mut kernel: Kernel) -> Kernel {
 proptest! {
     #[test]
     fn kernels_are_valid_and_survive_print_and_parse(choices in choices(400)) {
-        let kernel = kernel(&choices);
+        let kernel = cascade_kernel(&choices);
         let errors = verify_ref(&kernel);
         prop_assert!(errors.is_empty(), "{}\n{}", errors[0], kernel);
         let text = kernel.to_string();
@@ -124,7 +124,7 @@ fn the_kernels_use_every_operation_and_most_forms() {
                 (state >> 16) as u16
             })
             .collect();
-        let kernel = kernel(&choices);
+        let kernel = cascade_kernel(&choices);
         for op in &kernel.ops {
             seen.insert(op.opcode);
             if let Some(form) = crate::kernel::ops::form(&kernel, op) {

@@ -8,6 +8,37 @@ fn modes(author: impl for<'k> FnOnce(&'k Builder)) -> Kernel {
     Kernel::build("k", Rounding::ConvEven, Saturation::On, author)
 }
 
+#[test]
+fn cascade_operations_verify_keep_their_order_and_survive_text() {
+    let kernel = modes(|k| {
+        let y = k.output::<i32>("y", [16]);
+        let _unused = k.cascade_get::<Acc64, 8>();
+        let sum = k.cascade_get::<Acc32, 16>();
+        k.cascade_get::<AccFloat, 16>().cascade_put();
+        sum.cascade_put();
+        y.store(0, sum.srs::<i32>(0));
+    });
+    every_op_has_a_form(&kernel);
+    let text = kernel.to_string();
+    assert_eq!(text.matches("cascadeget").count(), 3, "a read that nobody uses stays: {text}");
+    assert!(text.contains("cascadeput v"), "{text}");
+    let parsed = crate::kernel::parse_kernel(&text, "again").unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(parsed.to_string(), text);
+    let kernel = verify(kernel).unwrap_or_else(|e| panic!("{e}"));
+    let cpp = crate::emit::emit_cpp(&kernel).unwrap_or_else(|e| panic!("{e}"));
+    for line in [
+        "aie::accum<acc64, 8>(::get_scd_v8acc64());",
+        "aie::accum<acc32, 16>(::get_scd_v16acc32());",
+        "aie::accum<accfloat, 16>(::get_scd_v16accfloat());",
+        "    ::put_mcd(",
+    ] {
+        assert!(cpp.contains(line), "`{line}` is not in\n{cpp}");
+    }
+    let wide = text.replacen("acc<acc64x8>", "acc<acc64x16>", 1);
+    let errors = crate::kernel::parse_kernel(&wide, "wide").map(verify).unwrap_or_else(|e| panic!("{e}"));
+    assert!(errors.is_err_and(|e| e.to_string().contains("cascadeget")), "1024 bits are no form");
+}
+
 fn every_op_has_a_form(kernel: &Kernel) {
     for op in &kernel.ops {
         if spec(op.opcode).effect != Effect::Control {

@@ -62,6 +62,11 @@ pub trait Halves<const W: usize, const H: usize>: Element {}
 pub trait AccHalves<const W: usize, const H: usize>: AccElement {}
 /// Accumulators of `N` lanes exist.
 pub trait AccLanes<const N: usize>: AccElement {}
+/// Accumulators of `N` lanes are as wide as the cascade, 512 bits.
+pub trait CascadeLanes<const N: usize>: AccElement {}
+impl CascadeLanes<16> for Acc32 {}
+impl CascadeLanes<8> for Acc64 {}
+impl CascadeLanes<16> for AccFloat {}
 /// Accumulators of `N` lanes come from vectors of `E`, with a shift.
 pub trait FromVector<E: Element, const N: usize>: AccElement {}
 /// Accumulators of `N` lanes go to vectors of `E`, with a shift.

@@ -1,7 +1,7 @@
 //! Vectors, masks and accumulators.
 
 use super::typed::{
-    AccElement, AccHalves, AccLanes, Alu, Element, FloatVector, FromVector, Halves, Loadable, LookedUp, Mmul,
+    AccElement, AccHalves, AccLanes, Alu, CascadeLanes, Element, FloatVector, FromVector, Halves, Loadable, LookedUp, Mmul,
     Ordered, Product, ToVector,
 };
 use super::{Buf, Builder, Draft, IntoScalar, Scalar};
@@ -376,6 +376,16 @@ impl<'k, A: AccElement, const N: usize> Accum<'k, A, N> {
     {
         Accum::make(self.k, Draft::new(Opcode::AccConcat, &[self.id, high.id]))
     }
+
+    /// Sends this accumulator to the core that the cascade leads to; waits while the cascade is full.
+    /// The reader may take it as an accumulator of any kind: the bits are the same.
+    #[track_caller]
+    pub fn cascade_put(self)
+    where
+        A: CascadeLanes<N>,
+    {
+        self.k.append(Draft::new(Opcode::CascadePut, &[self.id]), None, Loc::caller());
+    }
 }
 
 macro_rules! acc_operator {
@@ -428,6 +438,12 @@ impl Builder {
     #[track_caller]
     pub fn acc_zeros<A: AccLanes<N>, const N: usize>(&self) -> Accum<'_, A, N> {
         Accum::make(self, Draft::new(Opcode::AccZeros, &[]))
+    }
+
+    /// The next accumulator from the cascade into this core; waits until there is one.
+    #[track_caller]
+    pub fn cascade_get<A: CascadeLanes<N>, const N: usize>(&self) -> Accum<'_, A, N> {
+        Accum::make(self, Draft::new(Opcode::CascadeGet, &[]))
     }
 
     /// `a x b` of one tile.

@@ -6,6 +6,7 @@
 //! is not in it; one that AIE2 does in several instructions lists them.
 
 mod accum;
+mod cascade;
 mod float;
 mod imm;
 mod matrix;
@@ -183,6 +184,10 @@ opcodes! {
     AccHalf = "acchalf",
     /// Two accumulators end to end.
     AccConcat = "accconcat",
+    /// Sends an accumulator of 512 bits to the neighbour's cascade; waits while it is full.
+    CascadePut = "cascadeput",
+    /// Takes an accumulator of 512 bits from the cascade; waits while it is empty.
+    CascadeGet = "cascadeget",
     /// Changes the rounding mode (`Imm::Int`: crRnd code).
     SetRounding = "setrounding",
     /// Changes the saturation mode (`Imm::Int`: crSat code).
@@ -200,6 +205,8 @@ pub enum Effect {
     Write,
     /// Changes a core mode.
     Mode,
+    /// Writes or reads the cascade: values keep their order.
+    Cascade,
     /// Control flow.
     Control,
 }
@@ -260,13 +267,15 @@ pub enum LatencyClass {
     Srs,
     /// bf16 conversions, pack.
     Convert,
-    /// Lock, mode and cascade operations.
+    /// Read of the cascade.
+    CascadeRead,
+    /// Lock and mode operations, write of the cascade.
     Control,
 }
 
 impl LatencyClass {
     /// Every class.
-    pub const ALL: [LatencyClass; 18] = [
+    pub const ALL: [LatencyClass; 19] = [
         LatencyClass::ScalarAlu,
         LatencyClass::ScalarMul,
         LatencyClass::DivStep,
@@ -284,6 +293,7 @@ impl LatencyClass {
         LatencyClass::Ups,
         LatencyClass::Srs,
         LatencyClass::Convert,
+        LatencyClass::CascadeRead,
         LatencyClass::Control,
     ];
 
@@ -307,6 +317,7 @@ impl LatencyClass {
             LatencyClass::Ups => "ups",
             LatencyClass::Srs => "srs",
             LatencyClass::Convert => "convert",
+            LatencyClass::CascadeRead => "cascade_read",
             LatencyClass::Control => "control",
         }
     }

@@ -11,6 +11,7 @@ static TABLE: LazyLock<Vec<OpSpec>> = LazyLock::new(|| {
     super::memory::fill(&mut table);
     super::vector::fill(&mut table);
     super::accum::fill(&mut table);
+    super::cascade::fill(&mut table);
     super::matrix::fill(&mut table);
     super::float::fill(&mut table);
     table.control(Opcode::For);

@@ -146,6 +146,8 @@ impl Flat<'_> {
                 let lookup = self.program.lookups.len() as u32 - 1;
                 Inst::Lookup { plan, lookup, indices: operand?, to: result? }
             }
+            Opcode::CascadePut => Inst::CascadePut { from: operand? },
+            Opcode::CascadeGet => Inst::CascadeGet { to: result?, op },
             Opcode::SetRounding => Inst::SetRounding(rounding(self.kernel, op)?),
             Opcode::SetSaturation => Inst::SetSaturation(saturation(self.kernel, op)?),
             _ => return self.pure(op, data, form, result?),

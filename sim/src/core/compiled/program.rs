@@ -44,6 +44,10 @@ pub(super) enum Inst {
     StoreScalar { plan: u32, from: Slot },
     /// Looks lanes up; the plan is that of the first table.
     Lookup { plan: u32, lookup: u32, indices: Slot, to: Slot },
+    /// Writes the cascade.
+    CascadePut { from: Slot },
+    /// Reads the cascade; fails when it is empty.
+    CascadeGet { to: Slot, op: OpId },
     /// Changes the rounding mode.
     SetRounding(Rounding),
     /// Changes the saturation mode.

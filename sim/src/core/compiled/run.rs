@@ -4,7 +4,7 @@ use super::super::access::extend;
 use super::super::bind::Region;
 use super::super::error::RunError;
 use super::program::{Inst, Plan, Program, Slot};
-use crate::executor::CallCost;
+use crate::executor::{CallCost, Cascade, CascadeValue};
 use kiln_dsl::kernel::ops::{EvalCx, Reg};
 use kiln_dsl::kernel::{Kernel, OpId, ParamId};
 use kiln_dsl::num::{lut, mmul};
@@ -18,6 +18,7 @@ pub(super) struct Frame<'a> {
     pub trips: &'a mut [u64],
     pub regions: &'a [Region],
     pub memories: &'a mut [Vec<u8>],
+    pub cascade: &'a mut Cascade,
     pub cx: EvalCx,
     pub total: CallCost,
 }
@@ -81,6 +82,18 @@ impl Frame<'_> {
                         .copy_from_slice(&self.registers[from as usize].0[..size]);
                 }
                 Inst::Lookup { plan, lookup, indices, to } => self.lookup(plan, lookup, indices, to)?,
+                Inst::CascadePut { from } => {
+                    let mut value: CascadeValue = [0; size_of::<CascadeValue>()];
+                    let size = value.len();
+                    value.copy_from_slice(&self.registers[from as usize].0[..size]);
+                    self.cascade.put(value);
+                }
+                Inst::CascadeGet { to, op } => {
+                    let Some(value) = self.cascade.get() else {
+                        return Err(RunError::cascade_empty(self.kernel, op));
+                    };
+                    self.registers[to as usize].0[..value.len()].copy_from_slice(&value);
+                }
                 Inst::SetRounding(mode) => self.cx.rounding = mode,
                 Inst::SetSaturation(mode) => self.cx.saturation = mode,
                 Inst::LoopStart { lo, hi, index, step, depth, exit, cost } => {

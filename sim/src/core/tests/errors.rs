@@ -2,7 +2,7 @@
 
 use super::{KernelArg, arguments, kernel, run_both};
 use crate::core::{CoreExecutor, Engine, RunError};
-use crate::executor::{ArgValue, ExecError, KernelExecutor, TileMemories};
+use crate::executor::{ArgValue, Cascade, ExecError, KernelExecutor, TileMemories};
 use kiln_dsl::array::KernelId;
 use kiln_dsl::device::Device;
 use kiln_dsl::kernel::build::Builder;
@@ -93,7 +93,7 @@ fn calls_on_tile_memories_work_in_place_and_check_place_and_overlap() {
         let mut executor = CoreExecutor::new(&kernels, Device::npu1(), engine).expect("a verified kernel");
         let mut memories = TileMemories::new(vec![(0..=255).collect(), vec![0; 256]]);
         let memory = |tile, address, bytes| ArgValue::Memory { tile, address, bytes };
-        let mut call = |x, y| executor.call(KernelId(0), &[x, y, ArgValue::I32(1)], &mut memories);
+        let mut call = |x, y| executor.call(KernelId(0), &[x, y, ArgValue::I32(1)], &mut memories, &mut Cascade::default());
         assert!(call(memory(0, 64, 64), memory(1, 96, 128)).is_ok());
         let refused = |result: Result<_, ExecError>| match result {
             Err(ExecError::Kernel(error)) => error,
@@ -109,7 +109,7 @@ fn calls_on_tile_memories_work_in_place_and_check_place_and_overlap() {
         let error = refused(call(memory(0, 64, 64), memory(1, 160, 128)));
         assert!(matches!(*error, RunError::ArgumentOutside { end: 288, memory_bytes: 256, .. }), "{error}");
         assert!(matches!(
-            executor.call(KernelId(1), &[], &mut memories),
+            executor.call(KernelId(1), &[], &mut memories, &mut Cascade::default()),
             Err(ExecError::UnknownKernel { kernels: 1, .. })
         ));
         let expected: Vec<u8> = (64..128).collect();

@@ -73,6 +73,8 @@ struct Builder<'k> {
     starts: Vec<u32>,
     accesses: Vec<Access<'k>>,
     modes: Vec<usize>,
+    /// Reads and writes of the cascade, in order.
+    cascade: Vec<(Opcode, usize)>,
 }
 
 impl Graph {
@@ -102,6 +104,7 @@ impl Graph {
         let yielded = body.and_then(|b| b.ops.last()).map_or(&[][..], |&op| &kernel.op(op).operands);
         builder.close_values(yielded);
         builder.close_memory(data);
+        builder.close_cascade();
         builder.finish(ops)
     }
 }
@@ -118,6 +121,7 @@ impl<'k> Builder<'k> {
             starts: starts(kernel),
             accesses: Vec::new(),
             modes: Vec::new(),
+            cascade: Vec::new(),
         }
     }
 
@@ -216,7 +220,7 @@ impl<'k> Builder<'k> {
         self.graph.edges.push(Edge { from, to, cycles, distance });
     }
 
-    /// Orders memory accesses and mode changes after what came before them in this iteration.
+    /// Orders memory accesses, mode changes and the cascade after what came before them in this iteration.
     fn order(&mut self, data: &'k OpData, nodes: Vec<usize>) {
         for &mode in &self.modes {
             let cycles = self.device.latency_cycles(self.graph.nodes[mode].class);
@@ -229,6 +233,16 @@ impl<'k> Builder<'k> {
                 self.graph.edges.extend(before.clone().map(edge));
             }
             self.modes.extend(&nodes);
+        }
+        if spec(data.opcode).effect == Effect::Cascade {
+            for &to in &nodes {
+                let before = self.cascade.iter().rev().find(|(opcode, _)| *opcode == data.opcode);
+                if let Some(&(_, from)) = before {
+                    let cycles = self.cascade_cycles(data.opcode);
+                    self.graph.edges.push(Edge { from, to, cycles, distance: 0 });
+                }
+                self.cascade.push((data.opcode, to));
+            }
         }
         let Some(address) = &data.address else { return };
         let writes = spec(data.opcode).effect == Effect::Write;
@@ -243,6 +257,25 @@ impl<'k> Builder<'k> {
             }
         }
         self.accesses.push(access);
+    }
+
+    /// Cycles from one read or write of the cascade to the next of its kind.
+    fn cascade_cycles(&self, opcode: Opcode) -> u32 {
+        match opcode {
+            Opcode::CascadePut => self.device.core_timing.cascade_write_cycles(),
+            _ => ORDER_CYCLES,
+        }
+    }
+
+    /// Keeps the cascade's order from one iteration to the next.
+    fn close_cascade(&mut self) {
+        for opcode in [Opcode::CascadePut, Opcode::CascadeGet] {
+            let mut of = self.cascade.iter().filter(|c| c.0 == opcode).map(|c| c.1);
+            if let Some(first) = of.next() {
+                let (from, cycles) = (of.next_back().unwrap_or(first), self.cascade_cycles(opcode));
+                self.graph.edges.push(Edge { from, to: first, cycles, distance: 1 });
+            }
+        }
     }
 
     /// Edges from what is yielded to the uses of the carried arguments in later iterations.
