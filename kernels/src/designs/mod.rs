@@ -1,5 +1,6 @@
 //! Whole designs: array programs with their runtime sequences.
 
+mod cascade;
 mod dispatch;
 pub mod gemm;
 mod mm4x4;
@@ -7,6 +8,7 @@ mod relu2;
 pub mod rows;
 pub mod transpose;
 
+pub use cascade::{cascade, cascade_reference};
 pub use dispatch::dispatch;
 pub use mm4x4::mm4x4;
 pub use relu2::relu2;
@@ -16,7 +18,7 @@ use crate::whisper::plan::Plan;
 use kiln_dsl::array::{Design, Tile};
 use kiln_dsl::device::Device;
 
-/// The designs that are listed, emitted and tested: three examples, and those of the tiny encoder
+/// The designs that are listed, emitted and tested: four examples, and those of the tiny encoder
 /// for npu1's cores.
 ///
 /// # Panics
@@ -24,7 +26,7 @@ use kiln_dsl::device::Device;
 pub fn designs() -> Vec<Design> {
     let l1_bytes = Device::npu1().core.data_memory_bytes();
     let plan = Plan::new(&ModelConfig::tiny(), l1_bytes).unwrap_or_else(|e| panic!("{e}"));
-    let mut all = vec![relu2(), mm4x4(), dispatch()];
+    let mut all = vec![relu2(), mm4x4(), dispatch(), cascade()];
     all.extend(plan.designs().into_iter().cloned());
     all
 }

@@ -1,7 +1,7 @@
 //! Core programs: flat code over dense ids, and how far a core is in it.
 
-use super::locks::{LockId, LockOp};
 use super::engine::Cycles;
+use super::locks::{LockId, LockOp};
 use crate::core::Site;
 use crate::executor::{ArgValue, Cascade, CascadeValue, TileMemories};
 use kiln_dsl::array::{FifoId, KernelId, Port, Tile};

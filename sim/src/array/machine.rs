@@ -238,15 +238,14 @@ impl<'a, 'h> Machine<'a, 'h> {
     fn call(&mut self, at: u32, kernel: KernelId) -> Result<(), SimError> {
         let now = self.engine.now();
         let core = &mut self.array.cores[at as usize];
-        let cost =
-            match self.executor.call(kernel, &core.values, &mut self.memory.tiles, &mut core.cascade) {
-                Ok(cost) => cost,
-                Err(ExecError::Blocked { site }) => {
-                    core.blocked = Some(Blocked { kernel, site, since: now });
-                    return Ok(());
-                }
-                Err(source) => return Err(SimError::Kernel { cycle: now, tile: core.tile, kernel, source }),
-            };
+        let cost = match self.executor.call(kernel, &core.values, &mut self.memory.tiles, &mut core.cascade) {
+            Ok(cost) => cost,
+            Err(ExecError::Blocked { site }) => {
+                core.blocked = Some(Blocked { kernel, site, since: now });
+                return Ok(());
+            }
+            Err(source) => return Err(SimError::Kernel { cycle: now, tile: core.tile, kernel, source }),
+        };
         core.sent = core.cascade.take_output();
         let end = now + cost.cycles.max(1);
         core.counters.busy_cycles += end - now;

@@ -156,8 +156,7 @@ impl Run<'_> {
                 self.cascade.put(value);
             }
             Opcode::CascadeGet => {
-                let value =
-                    self.cascade.get().ok_or_else(|| RunError::cascade_empty(self.kernel, op))?;
+                let value = self.cascade.get().ok_or_else(|| RunError::cascade_empty(self.kernel, op))?;
                 let mut reg = Reg::ZERO;
                 reg.0[..value.len()].copy_from_slice(&value);
                 self.define(data, reg);

@@ -1,5 +1,6 @@
 //! Both executors on kernels written with the builder.
 
+mod cascade;
 mod errors;
 mod fixed;
 mod random;

@@ -1,6 +1,7 @@
 //! The array simulator on small designs made with the real builder, kernels replaced by closures.
 
 mod bandwidth;
+mod cascade;
 mod failures;
 mod function;
 mod layouts;

@@ -1,8 +1,8 @@
 //! Vectors, masks and accumulators.
 
 use super::typed::{
-    AccElement, AccHalves, AccLanes, Alu, CascadeLanes, Element, FloatVector, FromVector, Halves, Loadable, LookedUp, Mmul,
-    Ordered, Product, ToVector,
+    AccElement, AccHalves, AccLanes, Alu, CascadeLanes, Element, FloatVector, FromVector, Halves, Loadable,
+    LookedUp, Mmul, Ordered, Product, ToVector,
 };
 use super::{Buf, Builder, Draft, IntoScalar, Scalar};
 use crate::kernel::ir::{Address, Imm, Loc, ValueId};

@@ -93,7 +93,9 @@ fn calls_on_tile_memories_work_in_place_and_check_place_and_overlap() {
         let mut executor = CoreExecutor::new(&kernels, Device::npu1(), engine).expect("a verified kernel");
         let mut memories = TileMemories::new(vec![(0..=255).collect(), vec![0; 256]]);
         let memory = |tile, address, bytes| ArgValue::Memory { tile, address, bytes };
-        let mut call = |x, y| executor.call(KernelId(0), &[x, y, ArgValue::I32(1)], &mut memories, &mut Cascade::default());
+        let mut call = |x, y| {
+            executor.call(KernelId(0), &[x, y, ArgValue::I32(1)], &mut memories, &mut Cascade::default())
+        };
         assert!(call(memory(0, 64, 64), memory(1, 96, 128)).is_ok());
         let refused = |result: Result<_, ExecError>| match result {
             Err(ExecError::Kernel(error)) => error,
