@@ -36,10 +36,10 @@ fn scale_put() -> Kernel {
 fn bias_get() -> Kernel {
     Kernel::build("bias_get_i8", Rounding::ConvEven, Saturation::On, |k: &Builder| {
         let y = k.output::<i8>("y", [OBJECT]);
-        let bias = k.splat::<i32, 32>(BIAS).ups::<Acc32>(0);
+        let bias = k.splat::<i32, 16>(BIAS).ups::<Acc32>(0);
         k.pipelined(1).for_step(0, OBJECT, LANES, |i| {
             let (low, high) = (k.cascade_get::<Acc32, 16>(), k.cascade_get::<Acc32, 16>());
-            y.store(i, (low.concat::<32>(high) + bias).srs::<i8>(SHIFT as i32));
+            y.store(i, (low + bias).concat::<32>(high + bias).srs::<i8>(SHIFT as i32));
         });
     })
     .with_doc(&format!("y[i] = (s[i] + {BIAS}) / 2^{SHIFT} rounded to even, s from the cascade; 1024 of i8."))
