@@ -18,7 +18,7 @@ use kiln_kernels::catalogue::catalogue;
 use kiln_kernels::designs;
 use kiln_sim::array::{SimOptions, simulate_with};
 use kiln_sim::core::{Compiled, CoreExecutor, Engine, Interpreter, KernelCost};
-use kiln_sim::executor::ArgValue;
+use kiln_sim::executor::{ArgValue, Cascade};
 use kiln_sim::report::SimReport;
 use std::time::Duration;
 
@@ -85,13 +85,15 @@ fn kernel(group: &mut BenchmarkGroup<'_, WallTime>, entry: &Entry, engine: Engin
     let (args, mut memories) = bind(entry, case);
     let cost = KernelCost::new(kernel, Device::npu1());
     let mut compiled = Compiled::new(kernel, &cost).expect("a verified kernel");
-    let once = compiled.run(kernel, &cost, &args, &mut memories).expect("a case fits its kernel");
+    let mut cascade = Cascade::default();
+    let once =
+        compiled.run(kernel, &cost, &args, &mut memories, &mut cascade).expect("a case fits its kernel");
     group.throughput(Throughput::Elements(if macs { once.macs } else { outputs }));
     group.bench_function(&kernel.name, |bench| match engine {
-        Engine::Compiled => bench.iter(|| compiled.run(kernel, &cost, &args, &mut memories)),
+        Engine::Compiled => bench.iter(|| compiled.run(kernel, &cost, &args, &mut memories, &mut cascade)),
         Engine::Interpreter => {
             let interpreter = Interpreter::new(kernel).expect("a verified kernel");
-            bench.iter(|| interpreter.run(kernel, &cost, &args, &mut memories));
+            bench.iter(|| interpreter.run(kernel, &cost, &args, &mut memories, &mut cascade));
         }
     });
 }
