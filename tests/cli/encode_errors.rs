@@ -153,6 +153,7 @@ fn outputs_that_cannot_be_written() {
     let folder = folder();
     std::fs::create_dir(folder.path("results")).expect("a folder");
     let cases = [
+        ("speech.wav", "replace an input"),
         ("results", "folder"),
         ("absent/out.npy", "No such file"),
         ("speech.wav/out.npy", "Not a directory"),

@@ -9,6 +9,7 @@ use kiln::kernels::whisper::npy::NpyWriter;
 use kiln::kernels::whisper::wav::{self, Audio};
 use kiln::kernels::whisper::weights::EncoderWeights;
 use std::fmt::Display;
+use std::path::{Path, PathBuf};
 
 /// Everything that was asked for, readable and sound.
 pub struct Inputs {
@@ -33,7 +34,7 @@ impl Inputs {
     /// One error with the message of every problem.
     pub fn read(args: &Args) -> Result<Inputs> {
         let mut problems = Problems::default();
-        let output = args.out.as_deref().map(|path| problems.keep(NpyWriter::create(path)));
+        let output = args.out.as_deref().map(|path| problems.keep(claim(path, args)));
         let audio = problems.keep(wav::read(&args.audio));
         let calibration: Vec<Option<Audio>> =
             args.calibrate.iter().map(|path| problems.keep(wav::read(path))).collect();
@@ -70,6 +71,21 @@ impl Problems {
     fn keep<T, E: Display>(&mut self, result: Result<T, E>) -> Option<T> {
         result.map_err(|e| self.messages.push(e.to_string())).ok()
     }
+}
+
+/// The output, unless it would replace what is read.
+fn claim(path: &Path, args: &Args) -> Result<NpyWriter> {
+    let device = Path::new(&args.device);
+    let inputs = args.calibrate.iter().chain(&args.weights).map(PathBuf::as_path);
+    let inputs = inputs.chain([args.audio.as_path(), device]);
+    let same = |input: &Path| match (input.canonicalize(), path.canonicalize()) {
+        (Ok(input), Ok(path)) => input == path,
+        _ => false,
+    };
+    if inputs.into_iter().any(same) {
+        return Err(anyhow!("{}: the features would replace an input", path.display()));
+    }
+    Ok(NpyWriter::create(path)?)
 }
 
 /// The encoder: of the file, in the sizes of `--model` or else its own; or a seeded one of those sizes.

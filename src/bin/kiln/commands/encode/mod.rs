@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-/// Exit code after Ctrl-C, as shells have it: 128 and the number of the signal.
+/// Exit code after Ctrl-C (and other requests to end), as shells have it: 128 and the number of SIGINT.
 const INTERRUPTED: u8 = 130;
 
 /// Features of speech, by a Whisper encoder on the simulated array
