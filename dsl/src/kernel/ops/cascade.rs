@@ -2,7 +2,7 @@
 //!
 //! aie_api has no call for a core's own cascade (its `cascade_stream` types belong to graphs), so the
 //! C++ is the compiler's intrinsics: `put_mcd` and `get_scd_*` of Peano's `aiev2_streams.h`, which
-//! Chess has under the same names. Slots and latencies: `isa_timing.md` sections 1 and 3.
+//! Chess has under the same names. Slots and latencies: `isa_timing.md` sections 1 and 2.
 
 use super::table::{LDA, ST, Table, m};
 use super::{Effect, LatencyClass, Opcode};
