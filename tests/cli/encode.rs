@@ -1,11 +1,11 @@
 //! `kiln encode` on a small encoder.
 
-use crate::support::{Folder, POSITIONS, WIDTH, kiln, npy, safetensors, small_encoder, wav};
+use crate::support::{Folder, POSITIONS, WIDTH, kiln, npy, reference_data, safetensors, small_encoder, wav};
 use kiln::kernels::whisper::weights::EncoderWeights;
 use kiln::kernels::whisper::{integer, mel, quantise, wav as recording};
 use serde_json::Value;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Encodes `speech.wav` with `good.safetensors` into `name`, with `extra` arguments; gives the JSON report.
 #[track_caller]
@@ -154,21 +154,10 @@ fn an_interrupted_run_leaves_nothing() {
     assert_eq!(folder.names(""), ["good.safetensors", "speech.wav"]);
 }
 
-/// The folder `data/whisper` of the reference data: `$KILN_SHARED`, or `shared` beside the workspace.
-fn reference_data() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let folder = std::env::var_os("KILN_SHARED").map_or_else(beside, PathBuf::from).join("data/whisper");
-    if !folder.is_dir() {
-        println!("skipped: {} is not there (set KILN_SHARED)", folder.display());
-        return None;
-    }
-    Some(folder)
-}
-
 /// The tiny encoder on a recording it was not calibrated on, against the f32 encoder's features.
 #[test]
 fn tiny_hears_what_the_float_encoder_hears() {
-    let Some(data) = reference_data() else { return };
+    let Some(data) = reference_data("whisper") else { return };
     let file = |name: &str| data.join(name).to_str().expect("UTF-8").to_owned();
     let folder = Folder::new();
     let (audio, weights, out) =

@@ -4,5 +4,6 @@ mod emit;
 mod encode;
 mod encode_errors;
 mod fit;
+mod insts;
 mod kernels;
 mod support;

@@ -47,6 +47,17 @@ pub fn kiln(args: &[&str]) -> Outcome {
     Outcome { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
 
+/// A folder below `data` of the reference data: in `$KILN_SHARED`, or in `shared` beside the workspace.
+pub fn reference_data(name: &str) -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let folder = std::env::var_os("KILN_SHARED").map_or_else(beside, PathBuf::from).join("data").join(name);
+    if !folder.is_dir() {
+        println!("skipped: {} is not there (set KILN_SHARED)", folder.display());
+        return None;
+    }
+    Some(folder)
+}
+
 /// A folder for one test.
 pub struct Folder(tempfile::TempDir);
 

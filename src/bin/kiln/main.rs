@@ -3,7 +3,7 @@
 mod commands;
 
 use clap::{Parser, Subcommand};
-use commands::{emit, encode, fit, list, run};
+use commands::{emit, encode, fit, insts, list, run};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -22,6 +22,7 @@ enum Command {
     Run(run::Args),
     Emit(emit::Args),
     Fit(fit::Args),
+    Insts(insts::Args),
 }
 
 fn main() -> ExitCode {
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(args, &mut out),
         Command::Emit(args) => emit::emit(args, &mut out),
         Command::Fit(args) => fit::fit(args, &mut out),
+        Command::Insts(args) => insts::insts(args, &mut out),
     };
     match done.and_then(|code| out.flush().map(|()| code).map_err(Into::into)) {
         Ok(code) => code,

@@ -3,6 +3,7 @@
 pub mod emit;
 pub mod encode;
 pub mod fit;
+pub mod insts;
 pub mod list;
 pub mod run;
 
