@@ -5,7 +5,6 @@ use kiln::kernels::whisper::weights::EncoderWeights;
 use kiln::kernels::whisper::{integer, mel, quantise, wav as recording};
 use serde_json::Value;
 use std::fs;
-use std::path::Path;
 
 /// Encodes `speech.wav` with `good.safetensors` into `name`, with `extra` arguments; gives the JSON report.
 #[track_caller]
