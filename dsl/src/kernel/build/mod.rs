@@ -19,6 +19,18 @@
 //! });
 //! assert_eq!(relu.params.len(), 2);
 //! ```
+//!
+//! The 4x8x8 product takes 32 lanes of A; with 16 it does not compile:
+//!
+//! ```compile_fail,E0308
+//! # use kiln_dsl::kernel::build::{Acc32, Builder, mmul};
+//! # use kiln_dsl::kernel::Kernel;
+//! # use kiln_dsl::num::{Rounding, Saturation};
+//! # Kernel::build("k", Rounding::ConvEven, Saturation::On, |k: &Builder| {
+//! let (a, b) = (k.zeros::<i8, 16>(), k.zeros::<i8, 64>());
+//! k.mac(mmul::I8_I8_4X8X8, k.acc_zeros::<Acc32, 32>(), a, b);
+//! # });
+//! ```
 
 mod address;
 mod carried;
