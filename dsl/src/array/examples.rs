@@ -52,6 +52,11 @@ fn i32s(len: u32) -> MemType {
     MemType::flat(Elem::I32, len)
 }
 
+/// The five designs of `data/mlir`, by the names of their files.
+pub(crate) fn all() -> [Design; 5] {
+    [relu2(), mm4x4(), dispatch(), cascade(), views()]
+}
+
 /// `relu2.mlir`: two cores of column 0, fed and drained through the mem tile.
 pub(crate) fn relu2() -> Design {
     let d = DesignBuilder::new("relu2", "Two cores of one column apply relu to halves of an object.");

@@ -31,11 +31,6 @@ pub const fn values_per_line(elem: Elem) -> u32 {
     LINE_BYTES / 2 / slot_bytes(elem)
 }
 
-/// log2 of the table bytes that one entry costs; the hardware's index is the entry shifted left by it.
-pub const fn entry_bytes_log2(elem: Elem) -> u32 {
-    if elem.bytes() == 4 { 3 } else { 2 }
-}
-
 /// Number of entries in `bytes` bytes of table; a last partial line does not count.
 pub const fn entries(bytes: usize, elem: Elem) -> u32 {
     bytes as u32 / LINE_BYTES * values_per_line(elem)

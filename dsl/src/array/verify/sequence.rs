@@ -8,9 +8,6 @@ use crate::kernel::Loc;
 use crate::sequence::{Command, HostBufferId};
 use indexmap::IndexMap;
 
-/// Host buffers that a kernel call is known to take (mlir-aie's SidecarFiles.h, `hardware.md` 12).
-const MAX_HOST_BUFFERS: usize = 16;
-
 /// A copy that no wait has covered.
 struct Pending {
     fifo: FifoId,
@@ -34,8 +31,9 @@ impl Check<'_> {
     pub(super) fn sequence(&mut self) {
         let sequence = &self.design.sequence;
         let got = sequence.buffers.len();
-        if got > MAX_HOST_BUFFERS {
-            self.push(ArrayError::TooManyHostBuffers { got, limit: MAX_HOST_BUFFERS });
+        let limit = self.device.host.buffers_max() as usize;
+        if got > limit {
+            self.push(ArrayError::TooManyHostBuffers { got, limit });
         }
         let mut pending: Vec<Pending> = Vec::new();
         let mut moved: IndexMap<FifoId, u128> = IndexMap::new();

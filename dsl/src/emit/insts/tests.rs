@@ -28,28 +28,8 @@ fn equals_file(design: Design) {
 }
 
 #[test]
-fn relu2_is_the_file() {
-    equals_file(examples::relu2());
-}
-
-#[test]
-fn mm4x4_is_the_file() {
-    equals_file(examples::mm4x4());
-}
-
-#[test]
-fn dispatch_is_the_file() {
-    equals_file(examples::dispatch());
-}
-
-#[test]
-fn cascade_is_the_file() {
-    equals_file(examples::cascade());
-}
-
-#[test]
-fn views_is_the_file() {
-    equals_file(examples::views());
+fn the_examples_are_the_files() {
+    examples::all().into_iter().for_each(equals_file);
 }
 
 fn text(words: &[u32]) -> String {

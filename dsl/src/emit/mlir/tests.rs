@@ -35,28 +35,8 @@ fn dispatch_text() {
 }
 
 #[test]
-fn relu2_is_the_file() {
-    equals_file(examples::relu2());
-}
-
-#[test]
-fn mm4x4_is_the_file() {
-    equals_file(examples::mm4x4());
-}
-
-#[test]
-fn dispatch_is_the_file() {
-    equals_file(examples::dispatch());
-}
-
-#[test]
-fn cascade_is_the_file() {
-    equals_file(examples::cascade());
-}
-
-#[test]
-fn views_is_the_file() {
-    equals_file(examples::views());
+fn the_examples_are_the_files() {
+    examples::all().into_iter().for_each(equals_file);
 }
 
 #[test]
