@@ -4,10 +4,10 @@ use crate::predict::Launch;
 use kiln_dsl::Verified;
 use kiln_dsl::array::lowered::Lowered;
 use kiln_dsl::array::{ArrayErrors, Design, LowerError, LowerMode, lower, verify};
-use kiln_dsl::device::{Device, Profile};
+use kiln_dsl::device::{Compiler, Device, Profile};
 use kiln_kernels::whisper::encoder::{ArrayRunner, CoreWork, Dispatch, RunnerError};
 use kiln_sim::array::{SimError, SimOptions, simulate_with};
-use kiln_sim::core::{CoreExecutor, Engine, RunError};
+use kiln_sim::core::{CoreExecutor, CoreModel, Engine, RunError};
 use kiln_sim::report::{CoreReport, SimReport};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -54,12 +54,12 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new(design: &Design, device: &Device) -> Result<Prepared, DispatchError> {
+    fn new(design: &Design, device: &Device, compiler: Compiler) -> Result<Prepared, DispatchError> {
         let name = || design.name.clone();
         let design = verify(design.clone(), device)?;
         let lowered = lower(&design, device, LowerMode::default())
             .map_err(|source| DispatchError::Lower { design: name(), source })?;
-        let executor = CoreExecutor::new(&design.kernels, device, Engine::Compiled)
+        let executor = CoreExecutor::new(&design.kernels, CoreModel { device, compiler }, Engine::Compiled)
             .map_err(|source| DispatchError::Prepare { design: name(), source })?;
         Ok(Prepared { design, lowered, executor })
     }
@@ -73,6 +73,7 @@ impl Prepared {
 pub struct SimRunner<'a> {
     device: &'a Device,
     profile: &'a Profile,
+    compiler: Compiler,
     prepared: BTreeMap<String, Prepared>,
     launches: Vec<Launch>,
 }
@@ -80,7 +81,13 @@ pub struct SimRunner<'a> {
 impl<'a> SimRunner<'a> {
     /// A runner for the array of `device` at the clock and memory rate of `profile`.
     pub fn new(device: &'a Device, profile: &'a Profile) -> SimRunner<'a> {
-        SimRunner { device, profile, prepared: BTreeMap::new(), launches: Vec::new() }
+        let compiler = Compiler::default();
+        SimRunner { device, profile, compiler, prepared: BTreeMap::new(), launches: Vec::new() }
+    }
+
+    /// The same, with kernels built by `compiler`.
+    pub fn with_compiler(self, compiler: Compiler) -> SimRunner<'a> {
+        SimRunner { compiler, ..self }
     }
 
     /// Everything dispatched so far, in order.
@@ -96,10 +103,10 @@ impl<'a> SimRunner<'a> {
         let prepared = match self.prepared.entry(design.name.clone()) {
             Entry::Occupied(entry) if *entry.get().design == *design => entry.into_mut(),
             Entry::Occupied(mut entry) => {
-                entry.insert(Prepared::new(design, self.device)?);
+                entry.insert(Prepared::new(design, self.device, self.compiler)?);
                 entry.into_mut()
             }
-            Entry::Vacant(entry) => entry.insert(Prepared::new(design, self.device)?),
+            Entry::Vacant(entry) => entry.insert(Prepared::new(design, self.device, self.compiler)?),
         };
         let report = simulate_with(
             &prepared.design,

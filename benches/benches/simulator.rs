@@ -84,7 +84,7 @@ fn kernel(group: &mut BenchmarkGroup<'_, WallTime>, entry: &Entry, engine: Engin
     let outputs = outputs.sum();
     let (args, mut memories) = bind(entry, case);
     let cost = KernelCost::new(kernel, Device::npu1());
-    let mut compiled = Compiled::new(kernel, &cost).expect("a verified kernel");
+    let mut compiled = Compiled::new(kernel).expect("a verified kernel");
     let mut cascade = Cascade::default();
     let once =
         compiled.run(kernel, &cost, &args, &mut memories, &mut cascade).expect("a case fits its kernel");

@@ -13,12 +13,14 @@
 //! refuses it with the list of everything that is wrong, each with line and column.
 
 mod check;
+mod compiler;
 mod consistency;
 mod error;
 mod node;
 mod schema;
 mod sourced;
 
+pub use compiler::{Compiler, UnknownCompiler};
 pub use error::{DeviceError, Problem, ProblemKind};
 pub use schema::{
     CascadeDirection, ControllerTiming, CoreTile, CoreTiming, DmaTiming, Geometry, Host, Instructions,

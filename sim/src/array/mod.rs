@@ -45,13 +45,13 @@ pub use engine::Cycles;
 pub use error::{Problem, SimError, Waiting};
 pub use memory::UNINITIALISED;
 
-use crate::core::{CoreExecutor, Engine as CoreEngine};
+use crate::core::{CoreExecutor, CoreModel, Engine as CoreEngine};
 use crate::executor::KernelExecutor;
 use crate::report::{ChannelReport, CoreReport, KernelReport, SimReport};
 use kiln_dsl::Verified;
 use kiln_dsl::array::lowered::Lowered;
 use kiln_dsl::array::{Design, Tile};
-use kiln_dsl::device::{Device, Profile, TileKind};
+use kiln_dsl::device::{Compiler, Device, Profile, TileKind};
 use machine::Machine;
 use timing::Timing;
 
@@ -66,11 +66,18 @@ pub struct SimOptions {
     /// of the simulation, not a number of the hardware: bandwidth does not depend on it, only how
     /// finely the channels take turns.
     pub ddr_grant_words: u32,
+    /// Compiler of the kernels. [`simulate_with`] takes it from its executor instead.
+    pub compiler: Compiler,
 }
 
 impl Default for SimOptions {
     fn default() -> SimOptions {
-        SimOptions { max_cycles: 1_000_000_000_000, trace_events: 0, ddr_grant_words: 256 }
+        SimOptions {
+            max_cycles: 1_000_000_000_000,
+            trace_events: 0,
+            ddr_grant_words: 256,
+            compiler: Compiler::default(),
+        }
     }
 }
 
@@ -87,7 +94,8 @@ pub fn simulate(
     host: &mut [Vec<u8>],
     options: &SimOptions,
 ) -> Result<SimReport, SimError> {
-    let mut executor = CoreExecutor::new(&design.kernels, device, CoreEngine::Compiled)
+    let model = CoreModel { device, compiler: options.compiler };
+    let mut executor = CoreExecutor::new(&design.kernels, model, CoreEngine::Compiled)
         .map_err(|source| SimError::Prepare { source })?;
     simulate_with(design, lowered, device, profile, host, options, &mut executor)
 }

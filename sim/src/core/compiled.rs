@@ -30,16 +30,16 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    /// Flattens `kernel`; `cost` is its cost.
+    /// Flattens `kernel`.
     ///
     /// # Errors
     /// When the op table has no form for an operation or an operation is malformed.
-    pub fn new(kernel: &Kernel, cost: &KernelCost) -> Result<Compiled, RunError> {
-        let (program, registers, slots) = flatten::flatten(kernel, cost)?;
+    pub fn new(kernel: &Kernel) -> Result<Compiled, RunError> {
+        let (program, registers, slots) = flatten::flatten(kernel)?;
         Ok(Compiled { trips: vec![0; program.depth], program, slots, registers, regions: Vec::new() })
     }
 
-    /// Runs `kernel`, the one this was made of, on `memories` and `cascade`.
+    /// Runs `kernel`, the one this was made of, on `memories` and `cascade`; `cost` is its cost.
     ///
     /// # Errors
     /// When the arguments do not fit the parameters, or an operation fails; the memories then hold
@@ -59,6 +59,7 @@ impl Compiled {
         let mut frame = Frame {
             kernel,
             program: &self.program,
+            cost,
             registers: &mut self.registers,
             trips: &mut self.trips,
             regions: &self.regions,

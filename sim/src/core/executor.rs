@@ -3,7 +3,7 @@
 use super::compiled::Compiled;
 use super::error::RunError;
 use super::interp::Interpreter;
-use super::timing::KernelCost;
+use super::timing::{CoreModel, KernelCost};
 use crate::executor::{ArgValue, CallCost, Cascade, ExecError, KernelExecutor, TileMemories};
 use kiln_dsl::Verified;
 use kiln_dsl::array::KernelId;
@@ -36,11 +36,11 @@ struct Entry {
 }
 
 impl Entry {
-    fn new(kernel: Arc<Verified<Kernel>>, device: &Device, engine: Engine) -> Result<Entry, RunError> {
-        let cost = KernelCost::new(&kernel, device);
+    fn new(kernel: Arc<Verified<Kernel>>, model: CoreModel, engine: Engine) -> Result<Entry, RunError> {
+        let cost = KernelCost::new(&kernel, model);
         let prepared = match engine {
             Engine::Interpreter => Prepared::Interpreter(Interpreter::new(&kernel)?),
-            Engine::Compiled => Prepared::Compiled(Box::new(Compiled::new(&kernel, &cost)?)),
+            Engine::Compiled => Prepared::Compiled(Box::new(Compiled::new(&kernel)?)),
         };
         Ok(Entry { kernel, cost, prepared })
     }
@@ -97,16 +97,18 @@ pub struct CoreExecutor {
 }
 
 impl CoreExecutor {
-    /// Prepares the kernels of a design, in the order of `Design::kernels`, for cores of `device`.
+    /// Prepares the kernels of a design, in the order of `Design::kernels`, for cores of `model`: a
+    /// device, with a compiler if it is not the default.
     ///
     /// # Errors
     /// When a kernel has an operation that the op table lacks, which `verify` excludes.
-    pub fn new(
+    pub fn new<'d>(
         kernels: &[Arc<Verified<Kernel>>],
-        device: &Device,
+        model: impl Into<CoreModel<'d>>,
         engine: Engine,
     ) -> Result<CoreExecutor, RunError> {
-        let entries = kernels.iter().map(|k| Entry::new(Arc::clone(k), device, engine));
+        let model = model.into();
+        let entries = kernels.iter().map(|k| Entry::new(Arc::clone(k), model, engine));
         Ok(CoreExecutor { entries: entries.collect::<Result<_, _>>()? })
     }
 }
@@ -148,17 +150,17 @@ pub fn run_kernel(kernel: &Verified<Kernel>, args: &mut [KernelArg]) -> Result<C
     run_kernel_on(kernel, Device::npu1(), Engine::Compiled, args)
 }
 
-/// As [`run_kernel`], for cores of `device`, on `engine`.
+/// As [`run_kernel`], for cores of `model`, on `engine`.
 ///
 /// # Errors
 /// When the arguments do not fit the parameters, or an operation fails.
-pub fn run_kernel_on(
+pub fn run_kernel_on<'d>(
     kernel: &Verified<Kernel>,
-    device: &Device,
+    model: impl Into<CoreModel<'d>>,
     engine: Engine,
     args: &mut [KernelArg],
 ) -> Result<CallCost, RunError> {
-    run_kernel_with(kernel, device, engine, args, &mut Cascade::default())
+    run_kernel_with(kernel, model, engine, args, &mut Cascade::default())
 }
 
 /// As [`run_kernel_on`], with a cascade: what the kernel reads is fed before, what it writes is
@@ -167,9 +169,9 @@ pub fn run_kernel_on(
 /// # Errors
 /// When the arguments do not fit the parameters, an operation fails, or the kernel reads more of
 /// the cascade than it has.
-pub fn run_kernel_with(
+pub fn run_kernel_with<'d>(
     kernel: &Verified<Kernel>,
-    device: &Device,
+    model: impl Into<CoreModel<'d>>,
     engine: Engine,
     args: &mut [KernelArg],
     cascade: &mut Cascade,
@@ -187,14 +189,14 @@ pub fn run_kernel_with(
         memories.push(memory);
         values.push(value);
     }
-    let cost = KernelCost::new(kernel, device);
+    let cost = KernelCost::new(kernel, model);
     let result = match engine {
         Engine::Interpreter => {
             let run = Interpreter::new(kernel);
             run.and_then(|run| Ok(run.run(kernel, &cost, &values, &mut memories, cascade)?.0))
         }
         Engine::Compiled => {
-            let run = Compiled::new(kernel, &cost);
+            let run = Compiled::new(kernel);
             run.and_then(|mut run| run.run(kernel, &cost, &values, &mut memories, cascade))
         }
     };

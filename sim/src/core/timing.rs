@@ -25,13 +25,30 @@ use super::live::live_ops;
 use crate::executor::CallCost;
 use fuse::{Fusion, fusions};
 use graph::Graph;
-use kiln_dsl::device::Device;
+use kiln_dsl::device::{Compiler, Device};
 use kiln_dsl::kernel::ops::{LatencyClass, Machine, Opcode, form, spec};
 use kiln_dsl::kernel::{BlockId, Imm, Kernel, OpData, OpId, Type, ValueId};
 use region::{Region, Regions};
 
 /// A hardware loop's count, start and end registers, one move each (`isa_timing` section 3).
 const LOOP_REGISTERS: u64 = 3;
+
+/// What a kernel's cost depends on besides the kernel: the core and the compiler.
+///
+/// A device alone means its cores and the default compiler.
+#[derive(Clone, Copy, Debug)]
+pub struct CoreModel<'d> {
+    /// Slots, latencies, registers.
+    pub device: &'d Device,
+    /// Who schedules.
+    pub compiler: Compiler,
+}
+
+impl<'d> From<&'d Device> for CoreModel<'d> {
+    fn from(device: &'d Device) -> CoreModel<'d> {
+        CoreModel { device, compiler: Compiler::default() }
+    }
+}
 
 /// What a loop adds each time it runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,8 +84,9 @@ pub struct KernelCost {
 }
 
 impl KernelCost {
-    /// The cost of `kernel` on the cores of `device`.
-    pub fn new(kernel: &Kernel, device: &Device) -> KernelCost {
+    /// The cost of `kernel` on the cores of `model`.
+    pub fn new<'d>(kernel: &Kernel, model: impl Into<CoreModel<'d>>) -> KernelCost {
+        let CoreModel { device, compiler: _ } = model.into();
         let regions = Regions::new(kernel, &live_ops(kernel));
         let loops = vec![LoopCost::default(); kernel.ops.len()];
         let mut model = Model { kernel, device, regions: &regions, fusions: fusions(kernel), loops };

@@ -3,7 +3,6 @@
 use super::super::access::LookupPlan;
 use super::super::error::{RunError, Site, constant, rounding, saturation};
 use super::super::live::live_ops;
-use super::super::timing::KernelCost;
 use super::program::{Inst, Plan, Program, Slot};
 use super::slots::{Slots, carried, sequence_copies, yielded};
 use kiln_dsl::kernel::ops::{self, EvalCx, Form, Opcode, Reg};
@@ -18,22 +17,15 @@ const NEAR_COEFFICIENT: i64 = 1 << 28;
 ///
 /// # Errors
 /// When the op table has no form for an operation or an operation is malformed.
-pub(super) fn flatten(kernel: &Kernel, cost: &KernelCost) -> Result<(Program, Vec<Reg>, Slots), RunError> {
+pub(super) fn flatten(kernel: &Kernel) -> Result<(Program, Vec<Reg>, Slots), RunError> {
     let slots = Slots::new(kernel);
     let mut flat = Flat {
         kernel,
-        cost,
         live: live_ops(kernel),
         spare: slots.count() as Slot,
         registers: vec![Reg::ZERO; slots.count() + 1],
         slots,
-        program: Program {
-            insts: Vec::new(),
-            plans: Vec::new(),
-            lookups: Vec::new(),
-            costs: Vec::new(),
-            depth: 0,
-        },
+        program: Program { insts: Vec::new(), plans: Vec::new(), lookups: Vec::new(), depth: 0 },
         depth: 0,
     };
     flat.block(Kernel::BODY)?;
@@ -42,7 +34,6 @@ pub(super) fn flatten(kernel: &Kernel, cost: &KernelCost) -> Result<(Program, Ve
 
 struct Flat<'a> {
     kernel: &'a Kernel,
-    cost: &'a KernelCost,
     live: Vec<bool>,
     slots: Slots,
     spare: Slot,
@@ -83,9 +74,8 @@ impl Flat<'_> {
             step,
             depth,
             exit: 0,
-            cost: self.program.costs.len() as u32,
+            op,
         });
-        self.program.costs.push(self.cost.of_loop(op));
         self.depth += 1;
         self.program.depth = self.program.depth.max(self.depth as usize);
         self.block(body)?;

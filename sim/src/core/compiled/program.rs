@@ -1,7 +1,6 @@
 //! The dense program: what the flattened kernel consists of.
 
 use super::super::access::LookupPlan;
-use super::super::timing::LoopCost;
 use kiln_dsl::kernel::ops::Eval;
 use kiln_dsl::kernel::{Elem, OpId};
 use kiln_dsl::num::{Rounding, Saturation};
@@ -53,7 +52,7 @@ pub(super) enum Inst {
     /// Changes the saturation mode.
     SetSaturation(Saturation),
     /// Starts a loop, or jumps over it when it has no trips.
-    LoopStart { lo: Slot, hi: Slot, index: Slot, step: u32, depth: u32, exit: u32, cost: u32 },
+    LoopStart { lo: Slot, hi: Slot, index: Slot, step: u32, depth: u32, exit: u32, op: OpId },
     /// Counts and jumps back to the body.
     LoopEnd { index: Slot, step: u32, depth: u32, body: u32 },
 }
@@ -83,8 +82,6 @@ pub(super) struct Program {
     pub insts: Vec<Inst>,
     pub plans: Vec<Plan>,
     pub lookups: Vec<LookupPlan>,
-    /// Costs of loops, by `LoopStart::cost`.
-    pub costs: Vec<LoopCost>,
     /// Deepest nesting.
     pub depth: usize,
 }

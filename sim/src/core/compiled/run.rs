@@ -3,6 +3,7 @@
 use super::super::access::extend;
 use super::super::bind::Region;
 use super::super::error::RunError;
+use super::super::timing::KernelCost;
 use super::program::{Inst, Plan, Program, Slot};
 use crate::executor::{CallCost, Cascade, CascadeValue};
 use kiln_dsl::kernel::ops::{EvalCx, Reg};
@@ -13,6 +14,7 @@ use kiln_dsl::num::{lut, mmul};
 pub(super) struct Frame<'a> {
     pub kernel: &'a Kernel,
     pub program: &'a Program,
+    pub cost: &'a KernelCost,
     pub registers: &'a mut [Reg],
     /// Trips left of each open loop, by depth.
     pub trips: &'a mut [u64],
@@ -96,11 +98,11 @@ impl Frame<'_> {
                 }
                 Inst::SetRounding(mode) => self.cx.rounding = mode,
                 Inst::SetSaturation(mode) => self.cx.saturation = mode,
-                Inst::LoopStart { lo, hi, index, step, depth, exit, cost } => {
+                Inst::LoopStart { lo, hi, index, step, depth, exit, op } => {
                     let (lo, hi) = (self.scalar(lo), self.scalar(hi));
                     let distance = (i64::from(hi) - i64::from(lo)).max(0) as u64;
                     let trips = distance.div_ceil(u64::from(step));
-                    program.costs[cost as usize].add(trips, &mut self.total);
+                    self.cost.of_loop(op).add(trips, &mut self.total);
                     self.trips[depth as usize] = trips;
                     self.set_scalar(index, lo);
                     if trips == 0 {
