@@ -56,6 +56,15 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Where the author wrote it.
+    pub fn loc(&self) -> &Loc {
+        match self {
+            Command::Copy { loc, .. } | Command::Wait { loc, .. } => loc,
+        }
+    }
+}
+
 /// The whole sequence.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Sequence {

@@ -2,6 +2,7 @@
 //! channels, flows, and core programs over locks. The simulator and the budgets work on this.
 
 use super::ir::{Arg, CoreId, Count, Dim, FifoId, KernelId, ObjectId, Port, Tile, WordRef};
+use crate::kernel::Loc;
 use indexmap::IndexMap;
 
 /// A buffer placed in the memory of one tile.
@@ -146,6 +147,8 @@ pub enum CoreOp {
         take: u8,
         /// Words of these objects that the program uses, read once the locks are taken.
         words: Vec<WordRef>,
+        /// Where the author wrote it.
+        loc: Loc,
     },
     /// Gives locks; advances the rotation.
     Release {
@@ -153,6 +156,8 @@ pub enum CoreOp {
         end: usize,
         /// How many.
         count: u8,
+        /// Where the author wrote it.
+        loc: Loc,
     },
     /// Runs a kernel.
     Call {
@@ -160,6 +165,8 @@ pub enum CoreOp {
         kernel: KernelId,
         /// Arguments; locals by position in the core tile's buffer list via `LoweredCore::locals`.
         args: Vec<Arg>,
+        /// Where the author wrote it.
+        loc: Loc,
     },
     /// Branches.
     Switch {

@@ -5,6 +5,7 @@ use super::locks::{LockId, LockOp};
 use crate::core::Site;
 use crate::executor::{ArgValue, Cascade, CascadeValue, TileMemories};
 use kiln_dsl::array::{FifoId, KernelId, Port, Tile};
+use kiln_dsl::kernel::Loc;
 use std::ops::Range;
 
 /// Bytes of a word that a program reads from an object.
@@ -85,6 +86,8 @@ pub enum Op {
         objects: Range<usize>,
         /// How many to take now.
         take: u32,
+        /// Position in [`Program::locs`].
+        site: u32,
     },
     /// Reads words of objects that are acquired: range of [`Program::reads`].
     Read(Range<usize>),
@@ -94,6 +97,8 @@ pub enum Op {
         end: usize,
         /// How many.
         count: u32,
+        /// Position in [`Program::locs`].
+        site: u32,
     },
     /// Runs a kernel.
     Call {
@@ -101,6 +106,8 @@ pub enum Op {
         kernel: KernelId,
         /// Range of [`Program::args`].
         args: Range<usize>,
+        /// Position in [`Program::locs`].
+        site: u32,
     },
 }
 
@@ -134,6 +141,8 @@ pub struct Program {
     pub args: Vec<Argument>,
     /// Words to read.
     pub reads: Vec<Read>,
+    /// Where the author wrote each acquire, release and call.
+    pub locs: Vec<Loc>,
     /// Number of objects.
     pub objects: usize,
     /// Number of words.
@@ -165,6 +174,8 @@ struct Frame {
     exit: usize,
     /// Iterations left with the present one; `None` for ever.
     left: Option<u64>,
+    /// The present one, from 1.
+    turn: u64,
     /// `Core::done` when the iteration began.
     done: u64,
 }
@@ -216,6 +227,8 @@ pub struct Core {
     pub blocked: Option<Blocked>,
     /// Counters.
     pub counters: Counters,
+    /// The acquire, release or call in progress, by position among [`Program::locs`].
+    pub site: u32,
     program: Program,
     pc: usize,
     frames: Vec<Frame>,
@@ -239,6 +252,7 @@ impl Core {
             reader: None,
             blocked: None,
             counters: Counters::default(),
+            site: 0,
             pc: 0,
             frames: Vec::new(),
             objects: vec![Binding::default(); program.objects],
@@ -252,6 +266,26 @@ impl Core {
     /// An end of a FIFO.
     pub fn end(&self, end: usize) -> &End {
         &self.program.ends[end]
+    }
+
+    /// Its FIFO ends.
+    pub fn ends(&self) -> &[End] {
+        &self.program.ends
+    }
+
+    /// Where the author wrote what is in progress.
+    pub fn loc(&self) -> Loc {
+        self.program.locs.get(self.site as usize).cloned().unwrap_or(Loc::UNKNOWN)
+    }
+
+    /// Whether its program has ended.
+    pub fn ended(&self) -> bool {
+        self.pc >= self.program.ops.len() && self.waiting_end.is_none() && self.blocked.is_none()
+    }
+
+    /// The iteration of each loop it is in, from 1, outermost first.
+    pub fn turns(&self) -> Vec<u64> {
+        self.frames.iter().map(|f| f.turn).collect()
     }
 
     /// Runs what takes no time up to the next step that does.
@@ -269,7 +303,13 @@ impl Core {
                     if left == Some(0) {
                         self.pc = *exit;
                     } else {
-                        self.frames.push(Frame { start: self.pc, exit: *exit, left, done: self.done });
+                        self.frames.push(Frame {
+                            start: self.pc,
+                            exit: *exit,
+                            left,
+                            turn: 1,
+                            done: self.done,
+                        });
                     }
                 }
                 Op::EndLoop => {
@@ -286,6 +326,7 @@ impl Core {
                         self.frames.pop();
                     } else {
                         frame.done = self.done;
+                        frame.turn += 1;
                         self.pc = frame.start;
                     }
                 }
@@ -294,7 +335,7 @@ impl Core {
                     let value = i64::from(self.words[on.0 as usize]);
                     self.pc = cases.iter().find(|c| c.0 == value).map_or(*default, |c| c.1);
                 }
-                Op::Acquire { end: at, objects, take } => {
+                Op::Acquire { end: at, objects, take, site } => {
                     let end = &self.program.ends[*at];
                     for (i, &object) in self.program.bound[objects.clone()].iter().enumerate() {
                         let address = end.addresses[(self.heads[*at] + i) % end.addresses.len()];
@@ -303,6 +344,7 @@ impl Core {
                     if *take > 0 {
                         self.done += 1;
                         self.waiting_end = Some(*at);
+                        self.site = *site;
                         return Step::Acquire(LockOp { lock: end.acquire, count: *take });
                     }
                 }
@@ -316,13 +358,15 @@ impl Core {
                         }
                     }
                 }
-                Op::Release { end: at, count } => {
+                Op::Release { end: at, count, site } => {
                     let end = &self.program.ends[*at];
+                    self.site = *site;
                     self.heads[*at] = (self.heads[*at] + *count as usize) % end.addresses.len();
                     self.done += 1;
                     return Step::Release(LockOp { lock: end.release, count: *count });
                 }
-                Op::Call { kernel, args } => {
+                Op::Call { kernel, args, site } => {
+                    self.site = *site;
                     self.values.clear();
                     for argument in &self.program.args[args.clone()] {
                         self.values.push(match *argument {

@@ -1,10 +1,11 @@
 //! What can be wrong with a simulation: the array cannot be built, or it does wrong or stops.
 
+use super::deadlock::{Remedy, Waiting, describe};
 use super::engine::Cycles;
-use crate::core::{RunError, Site};
+use crate::core::RunError;
 use crate::executor::ExecError;
 use kiln_dsl::array::lowered::{Channel, Direction};
-use kiln_dsl::array::{KernelId, ObjectId, Port, Tile};
+use kiln_dsl::array::{KernelId, ObjectId, Tile};
 use std::fmt;
 
 /// `S2MM 0`, `MM2S 1`.
@@ -228,128 +229,6 @@ pub enum Problem {
     },
 }
 
-/// Who waits for what when nothing can move any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Waiting {
-    /// A core for a lock.
-    Core {
-        /// Where.
-        tile: Tile,
-        /// FIFO that it acquires from.
-        fifo: String,
-        /// Which end it is.
-        port: Port,
-        /// Name of the lock.
-        lock: String,
-        /// Tile of the lock.
-        lock_tile: Tile,
-        /// What it needs.
-        need: u32,
-        /// What there is.
-        value: u32,
-        /// Since when.
-        since: Cycles,
-    },
-    /// A core for its cascade.
-    Cascade {
-        /// Where.
-        tile: Tile,
-        /// The core that should write.
-        from: Tile,
-        /// Values that have come and are too few for the call.
-        unread: usize,
-        /// The read that found nothing.
-        site: Box<Site>,
-        /// Since when.
-        since: Cycles,
-    },
-    /// A BD for its lock.
-    Bd {
-        /// Where.
-        tile: Tile,
-        /// Channel.
-        channel: Channel,
-        /// FIFO of the channel's flow.
-        fifo: String,
-        /// Name of the lock.
-        lock: String,
-        /// What it needs.
-        need: u32,
-        /// What there is.
-        value: u32,
-        /// Since when.
-        since: Cycles,
-    },
-    /// A channel with words to move for the other end of its flow.
-    Stream {
-        /// Where.
-        tile: Tile,
-        /// Channel.
-        channel: Channel,
-        /// FIFO of the flow.
-        fifo: String,
-        /// Words it has left to move.
-        words: u64,
-        /// Ends of the flow that are not ready.
-        missing: Vec<(Tile, Channel)>,
-    },
-    /// The controller for a token.
-    Token {
-        /// Position of the command.
-        command: usize,
-        /// FIFO whose shim channel should issue it.
-        fifo: String,
-    },
-}
-
-impl fmt::Display for Waiting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Waiting::Core { tile, fifo, port, lock, lock_tile, need, value, since } => {
-                let what = match port {
-                    Port::Produce => "to fill in",
-                    Port::Consume => "to drain from",
-                };
-                let at = if lock_tile == tile { String::new() } else { format!(" of tile {lock_tile}") };
-                let s = if *need == 1 { "" } else { "s" };
-                write!(
-                    f,
-                    "core {tile} waits since cycle {since} for {need} object{s} {what} FIFO {fifo}: lock {lock}{at} is {value}"
-                )
-            }
-            Waiting::Cascade { tile, from, unread, site, since } => write!(
-                f,
-                "core {tile} waits since cycle {since} for the cascade from core {from}, of which {unread} values have come and its call needs more: {site}"
-            ),
-            Waiting::Bd { tile, channel, fifo, lock, need, value, since } => write!(
-                f,
-                "{} of tile {tile} (FIFO {fifo}) waits since cycle {since} for lock {lock}: needs {need}, is {value}",
-                channel_name(*channel)
-            ),
-            Waiting::Stream { tile, channel, fifo, words, missing } => {
-                let verb = match channel.direction {
-                    Direction::Mm2s => "send",
-                    Direction::S2mm => "receive",
-                };
-                let name = channel_name(*channel);
-                write!(
-                    f,
-                    "{name} of tile {tile} has {words} words to {verb} for FIFO {fifo} and waits for "
-                )?;
-                for (i, (tile, channel)) in missing.iter().enumerate() {
-                    let comma = if i > 0 { ", " } else { "" };
-                    write!(f, "{comma}{} of tile {tile}", channel_name(*channel))?;
-                }
-                Ok(())
-            }
-            Waiting::Token { command, fifo } => {
-                write!(f, "command {command} of the sequence waits for a token of FIFO {fifo}")
-            }
-        }
-    }
-}
-
 /// Why a simulation ended without a result.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -367,12 +246,19 @@ pub enum SimError {
         source: RunError,
     },
     /// Nothing can move and the sequence is not done.
-    #[error("deadlock at cycle {cycle}: nothing can move:{}", lines(waiting))]
+    #[error("{}", describe(*cycle, circle, *closed, others, remedy.as_ref()))]
     Deadlock {
         /// Time of the last event.
         cycle: Cycles,
-        /// Who waits for what, cores first.
-        waiting: Vec<Waiting>,
+        /// Each waits for the one after it.
+        circle: Vec<Waiting>,
+        /// Whether the last waits for the first; else it waits for nobody, and what it should do is
+        /// in no program.
+        closed: bool,
+        /// Who else waits.
+        others: Vec<Waiting>,
+        /// A change that lets the sequence run to its end, if one was looked for and found.
+        remedy: Option<Remedy>,
     },
     /// A task pushed to a full queue, which the hardware drops without a word.
     #[error(
@@ -432,6 +318,6 @@ pub enum SimError {
 }
 
 /// One per line, indented.
-fn lines<T: fmt::Display>(items: &[T]) -> String {
+pub(super) fn lines<T: fmt::Display>(items: &[T]) -> String {
     items.iter().map(|i| format!("\n  {i}")).collect()
 }

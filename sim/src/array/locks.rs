@@ -1,5 +1,6 @@
 //! Semaphore locks: values, and who waits for them.
 
+use super::agent::Agent;
 use super::engine::Cycles;
 use std::collections::VecDeque;
 
@@ -16,20 +17,11 @@ pub struct LockOp {
     pub count: u32,
 }
 
-/// Who waits for a lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Waiter {
-    /// A DMA channel, by dense index.
-    Channel(u32),
-    /// A core, by position in `Lowered::cores`.
-    Core(u32),
-}
-
 /// A request that is not granted yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pending {
     /// Who.
-    pub waiter: Waiter,
+    pub waiter: Agent,
     /// How much.
     pub count: u32,
     /// Since when.
@@ -72,7 +64,7 @@ impl Locks {
 
     /// Acquire greater-equal: takes `count` if the value is at least that, else queues the waiter.
     /// Says whether it was granted.
-    pub fn acquire(&mut self, op: LockOp, waiter: Waiter, now: Cycles) -> bool {
+    pub fn acquire(&mut self, op: LockOp, waiter: Agent, now: Cycles) -> bool {
         let state = &mut self.states[op.lock.0 as usize];
         if state.value >= op.count {
             state.value -= op.count;
@@ -111,7 +103,7 @@ impl Locks {
 
 #[cfg(test)]
 mod tests {
-    use super::{LockId, LockOp, Locks, Overflow, Waiter};
+    use super::{Agent, LockId, LockOp, Locks, Overflow};
 
     const LOCK: LockId = LockId(0);
 
@@ -122,16 +114,16 @@ mod tests {
     #[test]
     fn acquire_takes_or_queues_and_release_serves_in_order() {
         let mut locks = Locks::new([1], 63);
-        assert!(locks.acquire(op(1), Waiter::Core(0), 5));
-        assert!(!locks.acquire(op(2), Waiter::Core(1), 6));
-        assert!(!locks.acquire(op(1), Waiter::Channel(2), 7));
+        assert!(locks.acquire(op(1), Agent::Core(0), 5));
+        assert!(!locks.acquire(op(2), Agent::Core(1), 6));
+        assert!(!locks.acquire(op(1), Agent::Channel(2), 7));
         locks.release(op(1)).unwrap();
         // The first in line needs two; the one behind it is satisfied now.
         let granted = locks.grant(LOCK).unwrap();
-        assert_eq!((granted.waiter, granted.since), (Waiter::Channel(2), 7));
+        assert_eq!((granted.waiter, granted.since), (Agent::Channel(2), 7));
         assert_eq!(locks.grant(LOCK), None);
         locks.release(op(2)).unwrap();
-        assert_eq!(locks.grant(LOCK).unwrap().waiter, Waiter::Core(1));
+        assert_eq!(locks.grant(LOCK).unwrap().waiter, Agent::Core(1));
         assert_eq!(locks.value(LOCK), 0);
     }
 

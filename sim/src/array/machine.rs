@@ -1,6 +1,8 @@
 //! The running array: takes events in order and passes each between the parts.
 
 use super::SimOptions;
+use super::agent::Agent;
+use super::attribution::Waits;
 use super::build::Array;
 use super::controller::{Action, Controller};
 use super::core::{Blocked, Step};
@@ -8,7 +10,7 @@ use super::ddr::{Access as DdrAccess, Ddr};
 use super::dma::{Next, Program, State, WORD_BYTES};
 use super::engine::{Cycles, Engine};
 use super::error::SimError;
-use super::locks::{LockOp, Waiter};
+use super::locks::LockOp;
 use super::memory::{Access, Memory};
 use super::timing::Timing;
 use crate::executor::{CallCost, ExecError, KernelExecutor};
@@ -22,8 +24,8 @@ use kiln_dsl::device::TileKind;
 enum Event {
     /// A core is ready for its next step.
     Core(u32),
-    /// A release takes effect.
-    Release(LockOp),
+    /// A release by an agent takes effect.
+    Release(LockOp, Agent),
     /// The last word of a flow's chunk has left its source, or has been read by it if that ends its BD.
     ChunkRead(u32),
     /// The last word of a BD or run has reached its S2MM channel.
@@ -53,6 +55,7 @@ pub struct Machine<'a, 'h> {
     pub(super) ddr: Ddr,
     pub(super) trace: Trace,
     pub(super) kernels: Vec<KernelTotal>,
+    pub(super) waits: Waits,
     timing: &'a Timing,
     options: &'a SimOptions,
     executor: &'a mut dyn KernelExecutor,
@@ -79,6 +82,7 @@ impl<'a, 'h> Machine<'a, 'h> {
             controller: Controller::new(commands, array.channels.len(), timing.controller),
             ddr: Ddr::new(timing.ddr),
             trace: Trace::new(options.trace_events),
+            waits: Waits::default(),
             kernels: vec![KernelTotal::default(); design.kernels.len()],
             timing,
             options,
@@ -115,7 +119,7 @@ impl<'a, 'h> Machine<'a, 'h> {
             }
             match event {
                 Event::Core(core) => self.core(core)?,
-                Event::Release(op) => self.release(op)?,
+                Event::Release(op, by) => self.release(op, by)?,
                 Event::ChunkRead(flow) => self.chunk_read(flow as usize),
                 Event::Received(channel) => self.finish(channel, self.engine.now()),
                 Event::TaskReady(channel) => self.activate(channel, self.engine.now()),
@@ -173,7 +177,7 @@ impl<'a, 'h> Machine<'a, 'h> {
 
     // ---- locks
 
-    fn release(&mut self, op: LockOp) -> Result<(), SimError> {
+    fn release(&mut self, op: LockOp, by: Agent) -> Result<(), SimError> {
         let now = self.engine.now();
         if let Err(over) = self.array.locks.release(op) {
             let (tile, lock) = self.array.lock_names[op.lock.0 as usize].clone();
@@ -182,15 +186,16 @@ impl<'a, 'h> Machine<'a, 'h> {
         }
         while let Some(granted) = self.array.locks.grant(op.lock) {
             let stall = now - granted.since;
+            self.waits.add(granted.waiter, by, stall);
             match granted.waiter {
-                Waiter::Core(at) => {
+                Agent::Core(at) => {
                     let core = &mut self.array.cores[at as usize];
                     core.waiting_end = None;
                     core.counters.lock_stall_cycles += stall;
                     self.trace.record(granted.since, now, core.tile, TraceName::LockStall);
                     self.acquired(at);
                 }
-                Waiter::Channel(channel) => {
+                Agent::Channel(channel) => {
                     self.record_dma(channel, granted.since, now, TraceName::DmaStalledLock);
                     let ready = self.ready_after_wait(channel);
                     let c = &mut self.array.channels[channel as usize];
@@ -198,6 +203,8 @@ impl<'a, 'h> Machine<'a, 'h> {
                     let ready = ready.max(c.free_at);
                     self.activate(channel, ready);
                 }
+                // Only cores and channels acquire.
+                Agent::Controller => {}
             }
         }
         Ok(())
@@ -211,7 +218,7 @@ impl<'a, 'h> Machine<'a, 'h> {
         let core = &mut self.array.cores[at as usize];
         match core.step(&self.memory.tiles) {
             Step::Acquire(op) => {
-                if self.array.locks.acquire(op, Waiter::Core(at), now) {
+                if self.array.locks.acquire(op, Agent::Core(at), now) {
                     core.waiting_end = None;
                     self.acquired(at);
                 }
@@ -220,7 +227,7 @@ impl<'a, 'h> Machine<'a, 'h> {
                 // At least one cycle: a program cannot loop without time passing.
                 let end = now + self.timing.core.release.max(1);
                 core.counters.lock_op_cycles += end - now;
-                self.engine.schedule(end, Event::Release(op));
+                self.engine.schedule(end, Event::Release(op, Agent::Core(at)));
                 self.engine.schedule(end, Event::Core(at));
             }
             Step::Call(kernel) => self.call(at, kernel)?,
@@ -284,7 +291,7 @@ impl<'a, 'h> Machine<'a, 'h> {
         let c = &mut self.array.channels[channel as usize];
         let ready = c.free_at;
         match c.load_bd() {
-            Some(op) if !self.array.locks.acquire(op, Waiter::Channel(channel), now) => {
+            Some(op) if !self.array.locks.acquire(op, Agent::Channel(channel), now) => {
                 c.state = State::LockStall(now);
             }
             _ => self.activate(channel, ready),
@@ -398,7 +405,7 @@ impl<'a, 'h> Machine<'a, 'h> {
         c.free_at = stream_end.max(now) + self.timing.dma.hole;
         let ready = c.free_at;
         if let Some(op) = release {
-            self.engine.schedule(now + self.timing.dma.release, Event::Release(op));
+            self.engine.schedule(now + self.timing.dma.release, Event::Release(op, Agent::Channel(channel)));
         }
         self.record_dma(channel, now, now, TraceName::DmaFinishedBd);
         let c = &mut self.array.channels[channel as usize];

@@ -26,6 +26,8 @@
 //! starts them tens of thousands of cycles earlier, in the part of a dispatch that is not in the result
 //! (`ControllerTiming::dispatch_start_cycles`).
 
+mod agent;
+mod attribution;
 mod build;
 mod controller;
 mod core;
@@ -41,8 +43,9 @@ mod program;
 mod timing;
 mod transport;
 
+pub use deadlock::{Change, Remedy, Waiting};
 pub use engine::Cycles;
-pub use error::{Problem, SimError, Waiting};
+pub use error::{Problem, SimError};
 pub use memory::UNINITIALISED;
 
 use crate::core::{CoreExecutor, CoreModel, Engine as CoreEngine};
@@ -68,6 +71,8 @@ pub struct SimOptions {
     pub ddr_grant_words: u32,
     /// Compiler of the kernels. [`simulate_with`] takes it from its executor instead.
     pub compiler: Compiler,
+    /// Simulations that the search for a remedy of a deadlock may take; 0 looks for none.
+    pub remedy_tries: u32,
 }
 
 impl Default for SimOptions {
@@ -77,6 +82,7 @@ impl Default for SimOptions {
             trace_events: 0,
             ddr_grant_words: 256,
             compiler: Compiler::default(),
+            remedy_tries: 64,
         }
     }
 }
@@ -122,7 +128,14 @@ pub fn simulate_with(
     let array = build::build(design, lowered, device, &timing, host)
         .map_err(|problems| SimError::Invalid { problems })?;
     let mut machine = Machine::new(design, array, &timing, host, options, executor);
-    let cycles = machine.run()?;
+    let cycles = match machine.run() {
+        Err(SimError::Deadlock { cycle, circle, closed, others, .. }) => {
+            let case = deadlock::Case { design, lowered, device, profile, host, options };
+            let remedy = deadlock::find_remedy(&case, &circle);
+            return Err(SimError::Deadlock { cycle, circle, closed, others, remedy });
+        }
+        run => run?,
+    };
     let (l1_peak_bytes, l2_peak_bytes) = peaks(lowered, device);
     Ok(machine.report(cycles, l1_peak_bytes, l2_peak_bytes))
 }
@@ -143,7 +156,7 @@ fn peaks(lowered: &Lowered, device: &Device) -> (u64, u64) {
 impl Machine<'_, '_> {
     fn report(mut self, cycles: Cycles, l1_peak_bytes: u64, l2_peak_bytes: u64) -> SimReport {
         for (_, pending) in self.array.locks.waiting() {
-            if let locks::Waiter::Core(at) = pending.waiter {
+            if let agent::Agent::Core(at) = pending.waiter {
                 self.array.cores[at as usize].counters.lock_stall_cycles += cycles - pending.since;
             }
         }

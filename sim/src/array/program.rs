@@ -7,6 +7,7 @@ use crate::executor::ArgValue;
 use indexmap::IndexSet;
 use kiln_dsl::array::lowered::{CoreOp, LoweredCore};
 use kiln_dsl::array::{Arg, Count, KernelId, LocalId, ObjectId, View, WordRef};
+use kiln_dsl::kernel::Loc;
 
 /// The flat program of a core; `None` when something is wrong, which `builder` then knows.
 pub(super) fn flatten(builder: &mut Builder<'_>, core: &LoweredCore) -> Option<Program> {
@@ -85,13 +86,20 @@ impl Flattener<'_, '_> {
                     self.program.ops.push(Op::EndLoop);
                     self.program.ops[at] = Op::Loop { trips, exit: self.program.ops.len() };
                 }
-                CoreOp::Acquire { end, objects, take, words } => self.acquire(*end, objects, *take, words),
-                CoreOp::Release { end, count } => {
+                CoreOp::Acquire { end, objects, take, words, loc } => {
+                    let site = self.site(loc);
+                    self.acquire(*end, objects, *take, words, site);
+                }
+                CoreOp::Release { end, count, loc } => {
                     if self.end(*end) && *count > 0 {
-                        self.program.ops.push(Op::Release { end: *end, count: u32::from(*count) });
+                        let (end, count, site) = (*end, u32::from(*count), self.site(loc));
+                        self.program.ops.push(Op::Release { end, count, site });
                     }
                 }
-                CoreOp::Call { kernel, args } => self.call(*kernel, args),
+                CoreOp::Call { kernel, args, loc } => {
+                    let site = self.site(loc);
+                    self.call(*kernel, args, site);
+                }
                 CoreOp::Switch { on, cases, default } => {
                     let on = self.word(*on);
                     let at = self.program.ops.len();
@@ -115,6 +123,11 @@ impl Flattener<'_, '_> {
         }
     }
 
+    fn site(&mut self, loc: &Loc) -> u32 {
+        self.program.locs.push(loc.clone());
+        self.program.locs.len() as u32 - 1
+    }
+
     fn end(&mut self, end: usize) -> bool {
         let known = end < self.core.ends.len();
         if !known {
@@ -123,7 +136,7 @@ impl Flattener<'_, '_> {
         known
     }
 
-    fn acquire(&mut self, end: usize, objects: &[ObjectId], take: u8, words: &[WordRef]) {
+    fn acquire(&mut self, end: usize, objects: &[ObjectId], take: u8, words: &[WordRef], site: u32) {
         if !self.end(end) {
             return;
         }
@@ -138,7 +151,7 @@ impl Flattener<'_, '_> {
             self.program.bound.push(object.0);
         }
         let objects = start..self.program.bound.len();
-        self.program.ops.push(Op::Acquire { end, objects, take: u32::from(take) });
+        self.program.ops.push(Op::Acquire { end, objects, take: u32::from(take), site });
         let start = self.program.reads.len();
         for &word in words {
             let bytes = self.object(word.object);
@@ -177,7 +190,7 @@ impl Flattener<'_, '_> {
         }
     }
 
-    fn call(&mut self, kernel: KernelId, args: &[Arg]) {
+    fn call(&mut self, kernel: KernelId, args: &[Arg], site: u32) {
         let name = self.builder.design.kernels.get(kernel.index()).map(|k| k.name.clone());
         let name = name.unwrap_or_else(|| kernel.to_string());
         let start = self.program.args.len();
@@ -197,7 +210,7 @@ impl Flattener<'_, '_> {
             };
             self.program.args.push(argument);
         }
-        self.program.ops.push(Op::Call { kernel, args: start..self.program.args.len() });
+        self.program.ops.push(Op::Call { kernel, args: start..self.program.args.len(), site });
     }
 
     fn local(&mut self, kernel: &str, id: LocalId, view: Option<&View>) -> Option<ArgValue> {

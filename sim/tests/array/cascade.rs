@@ -106,8 +106,8 @@ fn a_reader_takes_what_one_or_several_calls_of_the_writer_sent() {
 fn a_writer_that_never_comes_is_a_deadlock_that_names_it() {
     let mut host = [bytes(4), vec![0; 4 * OBJECT as usize * 2]];
     let error = run(two_cores(3, 4, 2), &mut host).expect_err("two values are missing");
-    let SimError::Deadlock { waiting, .. } = &error else { panic!("{error}") };
-    let found = waiting.iter().any(|w| {
+    let SimError::Deadlock { circle, .. } = &error else { panic!("{error}") };
+    let found = circle.iter().any(|w| {
         matches!(w, Waiting::Cascade { tile: LOW, from: TOP, unread: 1, site, .. } if site.kernel == "get")
     });
     assert!(found, "{error}");

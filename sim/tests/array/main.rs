@@ -2,8 +2,10 @@
 
 mod bandwidth;
 mod cascade;
+mod deadlock;
 mod failures;
 mod function;
 mod layouts;
 mod support;
 mod timing;
+mod token_game;

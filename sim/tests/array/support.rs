@@ -1,7 +1,7 @@
 //! Designs and an executor for the tests.
 
 use kiln_dsl::Verified;
-use kiln_dsl::array::lowered::Lowered;
+use kiln_dsl::array::lowered::{CoreOp, Lowered};
 use kiln_dsl::array::{
     Design, DesignBuilder, FifoRef, KernelId, LowerMode, MemType, Port, Tile, lower, verify,
 };
@@ -194,4 +194,14 @@ pub fn broadcast(bytes: u32, objects: u32) -> Ready {
 /// Bytes that differ from place to place.
 pub fn ramp(len: u32) -> Vec<u8> {
     (0..len).map(|i| (i.wrapping_mul(31) ^ (i >> 8)) as u8).collect()
+}
+
+/// Changes every operation of a core's program.
+pub fn each_op(body: &mut [CoreOp], change: &dyn Fn(&mut CoreOp)) {
+    for op in body {
+        change(op);
+        if let CoreOp::Loop { body, .. } = op {
+            each_op(body, change);
+        }
+    }
 }

@@ -119,20 +119,22 @@ impl Lowering<'_> {
     fn stmt(&mut self, stmt: &Stmt) -> Option<CoreOp> {
         Some(match stmt {
             Stmt::Loop { count, body } => CoreOp::Loop { count: *count, body: self.body(body) },
-            Stmt::Acquire { fifo, port, objects, .. } => {
+            Stmt::Acquire { fifo, port, objects, loc } => {
                 let end = self.end(*fifo, *port)?;
                 let wanted = objects.len() as u32;
                 let take = wanted.saturating_sub(self.held[end]);
                 self.held[end] = self.held[end].max(wanted);
                 let words = self.words.iter().filter(|w| objects.contains(&w.object)).copied().collect();
-                CoreOp::Acquire { end, objects: objects.clone(), take: byte(take), words }
+                CoreOp::Acquire { end, objects: objects.clone(), take: byte(take), words, loc: loc.clone() }
             }
-            Stmt::Release { fifo, port, count, .. } => {
+            Stmt::Release { fifo, port, count, loc } => {
                 let end = self.end(*fifo, *port)?;
                 self.held[end] = self.held[end].saturating_sub(*count);
-                CoreOp::Release { end, count: byte(*count) }
+                CoreOp::Release { end, count: byte(*count), loc: loc.clone() }
             }
-            Stmt::Call { kernel, args, .. } => CoreOp::Call { kernel: *kernel, args: args.clone() },
+            Stmt::Call { kernel, args, loc } => {
+                CoreOp::Call { kernel: *kernel, args: args.clone(), loc: loc.clone() }
+            }
             Stmt::Switch { on, cases, default, .. } => {
                 let before = self.held.clone();
                 let mut branches = Vec::new();
