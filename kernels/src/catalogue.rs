@@ -1,5 +1,6 @@
 //! Every kernel at the shapes that are listed, run and tested.
 
+use crate::attention::{self, AttentionShape};
 use crate::case::Entry;
 use crate::matmul::{Block, Left, MatmulShape, Product};
 use crate::{copy, gelu, layernorm, matmul, relu, requantise, residual_add, softmax, transpose, zero};
@@ -31,6 +32,11 @@ pub fn catalogue() -> Vec<Entry> {
         residual_add::entry(1024),
         transpose::entry(64, 64),
     ];
+    for (rows, dims) in [(64, 64), (32, 64), (16, 64), (64, 32)] {
+        let shape = AttentionShape { rows, dims };
+        entries.extend([attention::entry_start(shape), attention::entry_block(shape)]);
+        entries.extend([Elem::I8, Elem::I16].map(|elem| attention::entry_finish(shape, elem)));
+    }
     // What the tiny encoder's designs call.
     entries.push(copy::entry(32));
     entries.extend([3072, 4096].map(gelu::entry));

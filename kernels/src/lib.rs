@@ -3,6 +3,7 @@
 //! Each kernel has a file with its `reference`: the pure integer function that the simulator, the emitted C++ and the
 //! hardware must equal bit for bit.
 
+pub mod attention;
 pub mod case;
 pub mod catalogue;
 pub mod conv1d;
@@ -11,6 +12,7 @@ pub mod designs;
 pub mod fixed;
 pub mod gelu;
 pub mod layernorm;
+pub mod layout;
 pub mod matmul;
 pub mod relu;
 pub mod requantise;
