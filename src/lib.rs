@@ -20,5 +20,6 @@ pub use kiln_hw as hw;
 pub use kiln_kernels as kernels;
 pub use kiln_sim as sim;
 
+pub mod artifacts;
 pub mod predict;
 pub mod runner;

@@ -1,6 +1,8 @@
 //! `kiln emit`.
 
 use crate::support::{Folder, kiln};
+use kiln::dsl::emit::Manifest;
+use kiln::dsl::emit::bundle::Sha;
 use std::fs;
 
 #[test]
@@ -8,10 +10,10 @@ fn a_design_is_a_folder() {
     let folder = Folder::new();
     let listed = kiln(&["emit", "relu2", "--out", &folder.arg("relu2")]).success();
     assert_eq!(folder.names(""), ["relu2"]);
-    assert_eq!(folder.names("relu2"), ["aie.mlir", "kernels"]);
+    assert_eq!(folder.names("relu2"), ["aie.mlir", "build.sh", "insts.bin", "kernels", "manifest.json"]);
     let kernels = folder.names("relu2/kernels");
     assert!(kernels.contains(&"kiln_kernel.h".to_owned()) && kernels.len() >= 2, "{kernels:?}");
-    assert_eq!(listed.lines().count(), 1 + kernels.len());
+    assert_eq!(listed.lines().count(), 4 + kernels.len());
 
     let mlir = fs::read_to_string(folder.path("relu2/aie.mlir")).expect("text");
     assert!(mlir.contains("aie.device(npu1") && mlir.contains("aie.objectfifo"), "{mlir}");
@@ -36,16 +38,49 @@ fn emitting_again_replaces_only_its_own_files() {
     assert_eq!(fs::read(folder.path("d/aie.mlir")).expect("written"), first);
     assert_eq!(fs::read(folder.path("d/notes.txt")).expect("kept"), b"mine");
     assert_eq!(fs::read(folder.path("d/kernels/other.cc")).expect("kept"), b"mine too");
-    assert_eq!(folder.names("d"), ["aie.mlir", "kernels", "notes.txt"]);
+    assert_eq!(
+        folder.names("d"),
+        ["aie.mlir", "build.sh", "insts.bin", "kernels", "manifest.json", "notes.txt"]
+    );
 }
 
 #[test]
-fn every_design_is_emitted() {
+fn every_design_is_emitted_with_what_the_simulator_makes_of_it() {
     let folder = Folder::new();
     for name in kiln(&["list", "--designs"]).success().lines() {
         kiln(&["emit", name, "--out", &folder.arg(name)]).success();
-        assert!(folder.names(name).contains(&"aie.mlir".to_owned()));
+        let manifest = Manifest::read(&folder.path(name)).unwrap_or_else(|e| panic!("{e}"));
+        for file in &manifest.files {
+            let bytes = fs::read(folder.path(&format!("{name}/{}", file.path))).expect("listed and written");
+            assert_eq!(Sha::of(&bytes), file.sha256, "{name}: {}", file.path);
+        }
+        let expected = manifest.expected.expect("every listed design has inputs");
+        assert!(expected.predicted_cycles > 0, "{name}");
+        for (at, buffer) in manifest.buffers.iter().enumerate() {
+            let changed = expected.before[at] != expected.after[at];
+            assert_eq!(changed, buffer.direction.is_written(), "{name}: {}", buffer.name);
+        }
+        kiln(&["emit", name, "--no-expected", "--out", &folder.arg(name)]).success();
+        let bare = Manifest::read(&folder.path(name)).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!((bare.content, bare.expected), (manifest.content, None), "{name}");
     }
+}
+
+#[test]
+fn seed_and_profile_are_those_asked_for() {
+    let folder = Folder::new();
+    let expected = |more: &[&str]| {
+        let out = folder.arg("d");
+        kiln(&[&["emit", "relu2", "--out", &out], more].concat()).success();
+        Manifest::read(&folder.path("d")).expect("a manifest").expected.expect("results")
+    };
+    let one = expected(&[]);
+    assert_eq!((one.seed, one.profile.as_str()), (1, "phoenix-laptop"));
+    let two = expected(&["--seed", "2", "--profile", "desktop-8700g"]);
+    assert_eq!((two.seed, two.profile.as_str()), (2, "desktop-8700g"));
+    assert_ne!(one.before, two.before);
+    let out = folder.arg("d");
+    kiln(&["emit", "relu2", "--profile", "fast", "--out", &out]).error(&["fast", "phoenix-laptop"]);
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! What leaves Kiln: AIE2 C++ for kernels, MLIR and the controller's instructions for designs.
 
+pub mod bundle;
 mod cpp;
 mod insts;
 mod mlir;
 mod mlir_parse;
+pub use bundle::{Bundle, BundleError, BundleFile, Manifest, emit_bundle};
 pub(crate) use cpp::c_element;
 pub use cpp::{CppError, emit_cpp};
 #[cfg(test)]

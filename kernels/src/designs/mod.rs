@@ -3,6 +3,7 @@
 mod cascade;
 mod dispatch;
 pub mod gemm;
+mod inputs;
 mod mm4x4;
 mod relu2;
 pub mod rows;
@@ -24,11 +25,24 @@ use kiln_dsl::device::Device;
 /// # Panics
 /// When a design of the tiny encoder does not fit npu1, which the tests exclude.
 pub fn designs() -> Vec<Design> {
-    let l1_bytes = Device::npu1().core.data_memory_bytes();
-    let plan = Plan::new(&ModelConfig::tiny(), l1_bytes).unwrap_or_else(|e| panic!("{e}"));
+    let plan = tiny();
     let mut all = vec![relu2(), mm4x4(), dispatch(), cascade()];
     all.extend(plan.designs().into_iter().cloned());
     all
+}
+
+/// The plan of the tiny encoder for npu1's cores.
+fn tiny() -> Plan {
+    let l1_bytes = Device::npu1().core.data_memory_bytes();
+    Plan::new(&ModelConfig::tiny(), l1_bytes).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// Host buffers with which a listed design computes something, from a seed: inputs hold data over the whole range of
+/// their types and parameters that make sense, outputs zeros. `None` for other designs.
+///
+/// The same seed gives the same bytes for ever.
+pub fn inputs(design: &Design, seed: u64) -> Option<Vec<Vec<u8>>> {
+    inputs::inputs(design, &tiny(), seed)
 }
 
 /// The listed design with a name.

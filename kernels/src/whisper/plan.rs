@@ -284,6 +284,19 @@ impl Plan {
         })
     }
 
+    /// Every matrix product, in the order of first use.
+    pub fn products(&self) -> Vec<&Product> {
+        let mut all = vec![&self.conv1];
+        all.extend(&self.conv2);
+        all.extend([&self.project, &self.scores, &self.context, &self.out, &self.fc1, &self.fc2]);
+        all
+    }
+
+    /// Every row-wise operation, in the order of first use.
+    pub fn row_operations(&self) -> Vec<&Rows> {
+        vec![&self.add, &self.norm, &self.softmax, &self.norm_post]
+    }
+
     /// Every design, in the order of first use.
     pub fn designs(&self) -> Vec<&Design> {
         let mut all = vec![&self.conv1.design];

@@ -1,19 +1,19 @@
-//! `kiln emit`: the MLIR of a design and the C++ of its kernels.
+//! `kiln emit`: everything of a design that the device toolchain takes.
 
 use super::{design, device};
 use anyhow::{Result, anyhow, bail};
-use kiln::dsl::array::verify;
-use kiln::dsl::emit::{emit_cpp, emit_mlir};
-use kiln::dsl::native::KILN_KERNEL_H;
+use kiln::artifacts;
+use kiln::dsl::emit::BundleFile;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// `aie.mlir` of a design and the C++ of its kernels
+/// MLIR, C++, instruction stream, manifest and build script of a design
 ///
-/// Writes DIR/aie.mlir, DIR/kernels/NAME.cc for each kernel and DIR/kernels/kiln_kernel.h, all or nothing. In a folder
-/// that exists, files of these names are replaced and others left alone.
+/// Writes DIR/aie.mlir, DIR/kernels/NAME.cc for each kernel, DIR/kernels/kiln_kernel.h, DIR/insts.bin, DIR/build.sh, which
+/// makes DIR/final.xclbin with aiecc and Peano, and DIR/manifest.json. In a folder that exists, files of these names are
+/// replaced and others left alone; the manifest comes last.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Name of the design, as `kiln list --designs` prints it
@@ -21,35 +21,43 @@ pub struct Args {
     /// Folder to write
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Device to verify against: a built-in name, or a file with a description
+    /// Device to emit for: a built-in name, or a file with a description
     #[arg(long, value_name = "DEVICE|FILE", default_value = "npu1")]
     device: String,
+    /// Seed of the inputs whose results the manifest states
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Clock and host memory of the predicted cycles: a profile of the device [default: the device's own default]
+    #[arg(long)]
+    profile: Option<String>,
+    /// State no results: the design is not simulated
+    #[arg(long, conflicts_with_all = ["seed", "profile"])]
+    no_expected: bool,
 }
 
-/// Verifies the design and writes its files.
+/// Verifies, emits and simulates the design and writes its files.
 ///
 /// # Errors
 /// When there is no such design, it is not right for the device, or the folder cannot be written.
 pub fn emit(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     let design = design(&args.design)?;
     let device = device(&args.device)?;
-    let design = verify(design, &device)?;
-    let mut files = vec![(PathBuf::from("aie.mlir"), emit_mlir(&design, &device)?)];
-    for kernel in &design.kernels {
-        files.push((Path::new("kernels").join(format!("{}.cc", kernel.name)), emit_cpp(kernel)?));
+    let profile = args.profile.as_deref().unwrap_or(device.default_profile());
+    let mut bundle = artifacts::bundle(&design, &device)?;
+    if !args.no_expected {
+        let profile = (profile, device.profile(profile)?);
+        bundle.manifest.expected = artifacts::expected(&design, &device, profile, args.seed)?;
     }
-    if !design.kernels.is_empty() {
-        files.push((Path::new("kernels").join("kiln_kernel.h"), KILN_KERNEL_H.to_owned()));
-    }
+    let files = bundle.files();
     write_folder(&args.out, &files)?;
-    for (name, _) in &files {
-        writeln!(out, "{}", args.out.join(name).display())?;
+    for file in &files {
+        writeln!(out, "{}", args.out.join(&file.path).display())?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Writes all files to a hidden folder on the same file system, then moves them where they belong.
-fn write_folder(folder: &Path, files: &[(PathBuf, String)]) -> Result<()> {
+fn write_folder(folder: &Path, files: &[BundleFile]) -> Result<()> {
     let cannot = || format!("cannot write the design to {}", folder.display());
     let exists = match fs::metadata(folder) {
         Ok(meta) if meta.is_dir() => true,
@@ -68,16 +76,31 @@ fn write_folder(folder: &Path, files: &[(PathBuf, String)]) -> Result<()> {
         let staged = hidden.path().join("design");
         fs::create_dir(&staged)?;
         fs::create_dir(staged.join("kernels"))?;
-        for (name, text) in files {
-            fs::write(staged.join(name), text)?;
+        for file in files {
+            let path = staged.join(&file.path);
+            fs::write(&path, &file.bytes)?;
+            if file.executable {
+                make_executable(&path)?;
+            }
         }
         if !exists {
             return fs::rename(&staged, folder);
         }
         fs::create_dir_all(folder.join("kernels"))?;
-        files.iter().try_for_each(|(name, _)| fs::rename(staged.join(name), folder.join(name)))
+        files.iter().try_for_each(|f| fs::rename(staged.join(&f.path), folder.join(&f.path)))
     };
     write().map_err(|e| {
         anyhow!("{}: {e}\nhelp: --out must name a folder in an existing, writable one", cannot())
     })
+}
+
+/// For whoever may read it, as `chmod +x` does.
+fn make_executable(path: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = fs::metadata(path)?.permissions().mode();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode | (mode & 0o444) >> 2))?;
+    }
+    Ok(())
 }

@@ -1,0 +1,108 @@
+//! Host buffers for the listed designs from a seed: data over the whole range of their types, and parameters that make
+//! sense, so that results use their range too.
+
+use crate::case::{Data, Source, bytes_of};
+use crate::designs::gemm::{CHUNK, ColumnBlock};
+use crate::layernorm::LayerNorm;
+use crate::matmul::Left;
+use crate::requantise::Requant;
+use crate::residual_add::ResidualAdd;
+use crate::whisper::plan::{Plan, Product, Rows};
+use kiln_dsl::array::Design;
+use kiln_dsl::kernel::Elem;
+
+/// See [`super::inputs()`]; `plan` is what the listed designs of an encoder come from.
+pub(super) fn inputs(design: &Design, plan: &Plan, seed: u64) -> Option<Vec<Vec<u8>>> {
+    let mut source = Source::new(seed, Data::Random);
+    let mut host: Vec<Vec<u8>> =
+        design.sequence.buffers.iter().map(|b| vec![0; b.ty.bytes() as usize]).collect();
+    let products = plan.products();
+    let rows = plan.row_operations();
+    match design.name.as_str() {
+        "relu2" | "cascade" => fill(&mut source, &mut host[0]),
+        "mm4x4" => host[..2].iter_mut().for_each(|b| fill(&mut source, b)),
+        "dispatch" => {
+            fill(&mut source, &mut host[0]);
+            // All eight objects, and the operation that rectifies.
+            host[2][..8].copy_from_slice(&bytes_of(&[8i32, 1]));
+        }
+        name if name == plan.transpose.1.name => fill(&mut source, &mut host[0]),
+        name => {
+            if let Some(product) = products.iter().find(|p| p.design.name == name) {
+                product_inputs(product, &mut source, &mut host);
+            } else {
+                row_inputs(rows.iter().find(|r| r.design.name == name)?, plan, &mut source, &mut host);
+            }
+        }
+    }
+    Some(host)
+}
+
+fn fill(source: &mut Source, bytes: &mut [u8]) {
+    let values = source.values(bytes.len(), 0, 255);
+    bytes.iter_mut().zip(values).for_each(|(to, value)| *to = value as u8);
+}
+
+/// A and B random, and below each B a column block whose factors bring the typical sum to half the output's range.
+fn product_inputs(product: &Product, source: &mut Source, host: &mut [Vec<u8>]) {
+    let gemm = &product.gemm;
+    let left = match gemm.left {
+        // Sums of full i16 products over a long K would leave 32 bits.
+        Left::I16 => 2047,
+        Left::I8 | Left::U8 => 127,
+    };
+    host[0] = match gemm.left {
+        Left::I16 => bytes_of(&halves(source, host[0].len() / 2, left)),
+        Left::I8 | Left::U8 => {
+            fill(source, &mut host[0]);
+            std::mem::take(&mut host[0])
+        }
+    };
+    fill(source, &mut host[1]);
+    // Evenly spread factors have a deviation of their largest value over the square root of 3.
+    let typical = f64::from(gemm.k).sqrt() * left as f64 * 127.0 / 3.0;
+    let range = if gemm.out == Elem::I8 { 64.0 } else { 16384.0 };
+    let columns = gemm.n as usize;
+    let q = Requant::new(&vec![range / typical; columns], &vec![4.0 * typical; columns]);
+    let peak = typical as i64;
+    let bias: Vec<i32> = source.values(columns, -peak, peak).into_iter().map(|v| v as i32).collect();
+    let block = ColumnBlock::rows(product.tile_columns, &bias, &q, if gemm.gelu { 12 } else { 0 });
+    let stride = gemm.b.row_stride as usize;
+    for &first in &gemm.b.offsets {
+        for (row, cells) in block.outer_iter().enumerate() {
+            let at = first as usize + (gemm.k as usize + row) * stride;
+            host[1][at..at + columns].iter_mut().zip(cells).for_each(|(to, &cell)| *to = cell as u8);
+        }
+    }
+    debug_assert_eq!(block.nrows(), CHUNK as usize);
+}
+
+fn halves(source: &mut Source, len: usize, peak: i64) -> Vec<i16> {
+    source.values(len, -peak, peak).into_iter().map(|v| v as i16).collect()
+}
+
+/// Rows random; ahead of them the parameters of a LayerNorm or of an addition, where the design has some.
+fn row_inputs(rows: &Rows, plan: &Plan, source: &mut Source, host: &mut [Vec<u8>]) {
+    if rows.op.header.is_none() {
+        fill(source, &mut host[0]);
+        return;
+    }
+    let header = if rows.design.name == plan.add.design.name {
+        let add = ResidualAdd::new(1.0, 0.75, 2.0);
+        bytes_of(&[i32::from(add.mult_x), i32::from(add.mult_y), add.shift as i32, 0, 0, 0, 0, 0])
+    } else {
+        let columns = rows.op.input.1 as usize;
+        let floats = |source: &mut Source, lo, hi| -> Vec<f32> {
+            source.values(columns, lo, hi).into_iter().map(|v| v as f32 / 1000.0).collect()
+        };
+        let (gamma, beta) = (floats(source, 500, 1500), floats(source, -500, 500));
+        let scale = if rows.op.output.0 == Elem::I8 { 0.03 } else { 0.0002 };
+        let norm = LayerNorm::new(&gamma, &beta, scale);
+        let mut bytes = bytes_of(&norm.gain);
+        bytes.extend(bytes_of(&norm.beta));
+        bytes.extend(norm.shift.to_le_bytes());
+        bytes
+    };
+    host[0] = rows.op.header_buffer(&header);
+    fill(source, &mut host[1]);
+}
