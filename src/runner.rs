@@ -41,7 +41,7 @@ pub enum DispatchError {
         /// Name of the design.
         design: String,
         /// Why.
-        source: SimError,
+        source: Box<SimError>,
     },
 }
 
@@ -117,7 +117,10 @@ impl<'a> SimRunner<'a> {
             &SimOptions::default(),
             &mut prepared.executor,
         )
-        .map_err(|source| DispatchError::Simulate { design: design.name.clone(), source })?;
+        .map_err(|source| DispatchError::Simulate {
+            design: design.name.clone(),
+            source: Box::new(source),
+        })?;
         self.launches.push(Launch {
             design: design.name.clone(),
             buffers: design.sequence.buffers.len(),

@@ -36,6 +36,7 @@ missing=()
 need() { missing+=("$1"$'\n'"    help: $2"); }
 
 peano=${PEANO_INSTALL_DIR:-}
+[ ! -d "$peano" ] || peano=$(realpath "$peano")
 if [ -z "$peano" ]; then
     need "PEANO_INSTALL_DIR is not set" \
         "pip install llvm-aie (index of Xilinx/llvm-aie's releases), then set it to the folder llvm-aie of site-packages"
@@ -53,7 +54,8 @@ if [ -z "$aiecc" ]; then
     need "aiecc is neither on PATH nor in MLIR_AIE_INSTALL_DIR/bin" \
         "pip install mlir_aie (index of Xilinx/mlir-aie's releases, ${releases[0]} to ${releases[1]})"
 else
-    [ -n "$mlir_aie" ] || mlir_aie=$(dirname "$(dirname "$(realpath "$aiecc")")")
+    aiecc=$(realpath "$aiecc")
+    [ -n "$mlir_aie" ] || mlir_aie=$(dirname "$(dirname "$aiecc")")
     [ -f "$mlir_aie/include/aie_api/aie.hpp" ] || need "$mlir_aie/include/aie_api/aie.hpp is not there" \
         "set MLIR_AIE_INSTALL_DIR to the folder of mlir-aie that holds include/aie_api"
     if ! aiecc_version=$("$aiecc" --version 2>&1); then

@@ -12,7 +12,11 @@ fn bundle(design: Design) -> Bundle {
 
 #[test]
 fn relu2_manifest() {
-    insta::assert_snapshot!(bundle(examples::relu2()).manifest.to_json());
+    let mut manifest = bundle(examples::relu2()).manifest;
+    // Hashes change with every word of a kernel or the script; other tests look at them.
+    manifest.files.clear();
+    manifest.content = Sha::of(b"");
+    insta::assert_snapshot!(manifest.to_json());
 }
 
 #[test]
