@@ -1,7 +1,8 @@
 //! Kiln: kernels for the AMD Phoenix NPU, written once, simulated bit for bit and emitted.
 //!
 //! This crate joins the others under one name, and adds [`runner`]: whole designs on the simulated array, for the
-//! encoder, and [`predict`]: what a run of them would take. The programs `kiln` and `hwrun` are built on it.
+//! encoder, [`predict`]: what a run of them would take, and [`validate`]: predictions against measurements. The programs
+//! `kiln` and `hwrun` are built on it.
 //!
 //! ```
 //! use kiln::kernels::{case::Data, catalogue};
@@ -23,3 +24,4 @@ pub use kiln_sim as sim;
 pub mod artifacts;
 pub mod predict;
 pub mod runner;
+pub mod validate;

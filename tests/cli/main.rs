@@ -8,3 +8,4 @@ mod fit;
 mod insts;
 mod kernels;
 mod support;
+mod validate;

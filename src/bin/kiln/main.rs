@@ -3,7 +3,7 @@
 mod commands;
 
 use clap::{Parser, Subcommand};
-use commands::{emit, encode, fit, insts, list, run};
+use commands::{emit, encode, fit, insts, list, run, validate};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -23,6 +23,7 @@ enum Command {
     Emit(emit::Args),
     Fit(fit::Args),
     Insts(insts::Args),
+    Validate(validate::Args),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Command::Emit(args) => emit::emit(args, &mut out),
         Command::Fit(args) => fit::fit(args, &mut out),
         Command::Insts(args) => insts::insts(args, &mut out),
+        Command::Validate(args) => validate::validate(args, &mut out),
     };
     match done.and_then(|code| out.flush().map(|()| code).map_err(Into::into)) {
         Ok(code) => code,

@@ -4,9 +4,10 @@ use super::typed::{AccElement, Element};
 use super::{Accum, Builder, Mask, Scalar, Vector};
 use crate::kernel::ir::ValueId;
 
-/// What a `fold` carries: a scalar, vector, accumulator or mask, or arrays and tuples of them, so
-/// that a 4x2 block of accumulators is one value.
-pub trait Carried<'k>: Copy {
+/// What a `fold` carries: a scalar, vector, accumulator or mask, or arrays, tuples and vectors (of a
+/// number known at run time of the Rust program) of them, so that a 4x2 block of accumulators is one
+/// value.
+pub trait Carried<'k>: Clone {
     /// Appends the ids of all values, in order.
     fn ids(&self, out: &mut Vec<ValueId>);
     /// The same shape over other ids, taken in the same order.
@@ -40,7 +41,16 @@ impl<'k, C: Carried<'k>, const N: usize> Carried<'k> for [C; N] {
         self.iter().for_each(|c| c.ids(out));
     }
     fn renamed(&self, k: &'k Builder, ids: &mut dyn Iterator<Item = ValueId>) -> Self {
-        self.map(|c| c.renamed(k, ids))
+        std::array::from_fn(|i| self[i].renamed(k, ids))
+    }
+}
+
+impl<'k, C: Carried<'k>> Carried<'k> for Vec<C> {
+    fn ids(&self, out: &mut Vec<ValueId>) {
+        self.iter().for_each(|c| c.ids(out));
+    }
+    fn renamed(&self, k: &'k Builder, ids: &mut dyn Iterator<Item = ValueId>) -> Self {
+        self.iter().map(|c| c.renamed(k, ids)).collect()
     }
 }
 

@@ -6,6 +6,7 @@ pub mod fit;
 pub mod insts;
 pub mod list;
 pub mod run;
+pub mod validate;
 
 use anyhow::{Result, anyhow};
 use kiln::dsl::array::Design;

@@ -1,0 +1,179 @@
+//! `kiln validate`.
+
+use crate::support::{Folder, kiln};
+use serde_json::Value;
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).expect("one JSON value")
+}
+
+/// The report of a file with these entries, and what was told on standard error.
+fn report(entries: &str) -> (Value, String) {
+    let folder = Folder::new();
+    let file = folder.file("measured.yaml", format!("entries:\n{entries}").as_bytes());
+    let outcome = kiln(&["validate", &file, "--json"]);
+    (json(&outcome.out), outcome.err)
+}
+
+fn entry(id: &str, value: &str, unit: &str, workload: &str) -> String {
+    format!(
+        "- {{id: {id}, metric: cycles, value: {value}, unit: \"{unit}\", source: a test, workload: {workload}}}\n"
+    )
+}
+
+#[test]
+fn the_project_has_measurements_of_its_own() {
+    let text = kiln(&["validate"]).success();
+    for word in ["predicted", "measured", "not modelled", "entries modelled", "90th percentile"] {
+        assert!(text.contains(word), "{word:?} in\n{text}");
+    }
+    assert_eq!(text, kiln(&["validate"]).success(), "two runs");
+}
+
+#[test]
+fn units_convert_at_the_clock_of_the_entry() {
+    let workload = |extra: &str| format!("{{kind: gemm_core, in: i8, out: i32, m: 64, k: 64, n: 64{extra}}}");
+    let entries = [
+        entry("cycles", "1", "cycles", &workload("")),
+        entry("us", "1", "us", &workload(", clock_ghz: 2.0")),
+        entry("tops", "1", "TOPS", &workload(", clock_ghz: 2.0")),
+        entry("rate", "1", "MAC/cycle", &workload("")),
+        entry("share", "1", "%", &workload("")),
+        entry("later", "1", "cycles", &workload(", offset_cycles: 10")),
+    ];
+    let (report, _) = report(&entries.concat());
+    let predicted = |i: usize| report["entries"][i]["predicted"].as_f64().expect("a prediction");
+    let (cycles, macs) = (predicted(0), 64.0 * 64.0 * 64.0);
+    let near = |i: usize, expected: f64| {
+        assert!(
+            (predicted(i) / expected - 1.0).abs() < 1e-9,
+            "{}: {}",
+            report["entries"][i]["id"],
+            predicted(i)
+        );
+    };
+    near(1, cycles / 2000.0);
+    near(2, 2.0 * macs / (cycles / 2e9) / 1e12);
+    near(3, macs / cycles);
+    near(4, 100.0 * macs / cycles / 256.0);
+    near(5, cycles + 10.0);
+}
+
+#[test]
+fn nothing_is_dropped() {
+    let entries = [
+        entry("known", "1000", "cycles", "{kind: loop, body: vector_accumulate, trips: 500}"),
+        entry("input", "1", "cycles", "{kind: loop, body: vector_accumulate, role: input}"),
+        entry("other", "[1, 2]", "cycles", "{kind: telepathy, cores: 3}"),
+        "- {id: bare, value: 7, unit: us, source: a test}\n".to_owned(),
+    ];
+    let (report, _) = report(&entries.concat());
+    let rows = report["entries"].as_array().expect("rows");
+    let ids: Vec<&str> = rows.iter().filter_map(|row| row["id"].as_str()).collect();
+    assert_eq!(ids, ["known", "input", "other", "bare"]);
+    assert_eq!((&report["modelled"], &report["total"]), (&2.into(), &4.into()));
+    assert_eq!((&rows[0]["predicted"], &rows[0]["error"]), (&1000.0.into(), &0.0.into()));
+    assert_eq!(rows[1]["role"], "input");
+    assert_eq!((&report["median_abs_error"], &report["p90_abs_error"]), (&0.0.into(), &0.0.into()));
+    assert_eq!((&rows[2]["kind"], &rows[2]["predicted"]), (&"telepathy".into(), &Value::Null));
+    assert!(rows[2]["reason"].as_str().expect("a reason").contains("telepathy"));
+    assert!(rows[3]["reason"].as_str().expect("a reason").contains("no workload"));
+}
+
+#[test]
+fn lists_name_their_numbers() {
+    let gemm = "kind: gemm_core, in: i8, out: i32, m: 64, k: 64, n: 64";
+    let loops = "kind: loop, body: vector_accumulate";
+    let entries = [
+        entry(
+            "own",
+            "[9, 8]",
+            "bundles, vmac",
+            &format!("{{{gemm}, components: [loop_bundles, loop_vmac]}}"),
+        ),
+        entry(
+            "named",
+            "[1, 2]",
+            "cycles",
+            &format!("{{{loops}, components: [{{name: a, trips: 10}}, {{name: b, role: context}}]}}"),
+        ),
+        entry("rows", "[[10, 20], [30, 60]]", "cycles", &format!("{{{loops}, series: [trips]}}")),
+    ];
+    let (report, _) = report(&entries.concat());
+    let rows = report["entries"].as_array().expect("rows");
+    let names: Vec<&str> = rows.iter().filter_map(|row| row["component"].as_str()).collect();
+    assert_eq!(names, ["loop_bundles", "loop_vmac", "a", "b", "trips 10", "trips 30"]);
+    assert_eq!(rows[1]["predicted"], 8.0);
+    assert_eq!((&rows[2]["predicted"], &rows[3]["predicted"]), (&20.0.into(), &Value::Null));
+    assert_eq!((&rows[4]["error"], &rows[5]["error"]), (&0.0.into(), &0.0.into()));
+}
+
+#[test]
+fn every_mistake_is_told_with_what_would_be_right() {
+    let gemm = |rest: &str| format!("{{kind: gemm_core, out: i32, m: 64, k: 64, n: 64, {rest}}}");
+    let entries = [
+        entry("field", "1", "cycles", &gemm("in: i8, bundles: 9")),
+        entry("type", "1", "cycles", &gemm("in: i9")),
+        entry("compiler", "1", "cycles", &gemm("in: i8, compiler: gcc")),
+        entry("list", "[1, 2]", "cycles", &gemm("in: i8")),
+        entry("number", "[1]", "cycles", &gemm("in: i8, components: [bundles]")),
+        entry("missing", "1", "cycles", "{kind: gemm_core, in: i8}"),
+        entry("nokind", "1", "cycles", "{in: i8}"),
+        entry("good", "1", "cycles", &gemm("in: i8")),
+    ];
+    let (report, err) = report(&entries.concat());
+    for words in [
+        "field: workload of kind gemm_core: unknown field `bundles`, expected one of `in`",
+        "no element type \"i9\", expected one of i8",
+        "the compilers are peano, chess and ideal",
+        "a list of 2 numbers needs `components`",
+        "no number \"bundles\", expected loop_bundles",
+        "missing: workload of kind gemm_core: missing field `out`",
+        "nokind: workload: expected `kind`, one of",
+    ] {
+        assert!(err.contains(words), "{words:?} in\n{err}");
+    }
+    assert_eq!(report["problems"].as_array().map(Vec::len), Some(7));
+    assert!(report["entries"][7]["predicted"].is_number(), "the good one is predicted");
+}
+
+#[test]
+fn what_cannot_be_built_says_why() {
+    let entries = [
+        entry("size", "1", "cycles", "{kind: gemm_core, in: i8, out: i32, m: 60, k: 64, n: 64}"),
+        entry("memory", "1", "cycles", "{kind: gemm_core, in: i8, out: i32, m: 128, k: 128, n: 128}"),
+        entry("unit", "1", "furlongs", "{kind: loop, body: vector_accumulate}"),
+        entry("none", "1", "GB/s", "{kind: loop, body: vector_accumulate}"),
+        entry("profile", "1", "us", "{kind: loop, body: vector_accumulate, profile: none}"),
+    ];
+    let (report, _) = report(&entries.concat());
+    let reason = |i: usize| report["entries"][i]["reason"].as_str().expect("a reason").to_owned();
+    assert!(reason(0).contains("m: 60, expected a multiple of 16"), "{}", reason(0));
+    assert!(reason(1).contains("a core has 65536 B"), "{}", reason(1));
+    assert!(reason(2).contains("furlongs") && reason(2).contains("cycles_per_iteration"), "{}", reason(2));
+    assert!(reason(3).contains("GB/s"), "{}", reason(3));
+    assert!(reason(4).contains("phoenix-laptop"), "{}", reason(4));
+}
+
+#[test]
+fn files_that_are_no_measurements_are_refused() {
+    let folder = Folder::new();
+    kiln(&["validate", "absent.yaml"]).error(&["absent.yaml", "No such file"]);
+    let file = folder.file("list.yaml", b"- 1\n- 2\n");
+    kiln(&["validate", &file]).error(&["list.yaml", "entries"]);
+}
+
+#[test]
+fn every_kind_is_described() {
+    let text = include_str!("../../docs/validation.md");
+    for kind in kiln::validate::workload::KINDS {
+        assert!(text.contains(&format!("### `{}`", kind.name)), "{} in docs/validation.md", kind.name);
+        for quantity in kind.quantities {
+            assert!(
+                text.contains(&format!("`{quantity}`")),
+                "{quantity} of {} in docs/validation.md",
+                kind.name
+            );
+        }
+    }
+}
