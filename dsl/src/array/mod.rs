@@ -6,10 +6,11 @@ pub(crate) mod examples;
 pub mod ir;
 mod lower;
 pub mod lowered;
+pub mod route;
 mod verify;
 
 pub use build::{CopyRef, CoreBuilder, DesignBuilder, FifoRef, IntoArgs, SequenceBuilder, SwitchBuilder};
 pub use ir::*;
-pub(crate) use lower::{COUNTER_PREFIX, allocate, tiles_used, words_used};
+pub(crate) use lower::{COUNTER_PREFIX, allocate, each_stmt, memory_of, tiles_used, words_used};
 pub use lower::{LowerError, LowerMode, lower};
 pub use verify::{ArrayError, ArrayErrors, verify};

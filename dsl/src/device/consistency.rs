@@ -17,6 +17,7 @@ pub(super) fn check(root: &Node, out: &mut Vec<Problem>) {
     rows(root, out);
     latency_classes(root, out);
     ports(root, out);
+    shim_ports(root, out);
     profiles(root, out);
     sources(root, out);
 }
@@ -350,6 +351,30 @@ fn ports(root: &Node, out: &mut Vec<Problem>) {
                 differ(root, &path, "the number of S2MM channels", s2mm, masters, out);
                 differ(root, &path, "the number of MM2S channels", mm2s, slaves, out);
             }
+        }
+    }
+}
+
+/// Each channel of the shim's DMA has a port at the south side of its switch.
+fn shim_ports(root: &Node, out: &mut Vec<Problem>) {
+    for (channels, ports, side) in
+        [("s2mm_channels", "s2mm_switch_ports", 0), ("mm2s_channels", "mm2s_switch_ports", 1)]
+    {
+        let path = format!("shim.{ports}");
+        let (Some(channels), Some(Value::List(items))) =
+            (number(root, &format!("shim.dma.{channels}")), value(root, &path).map(|v| &v.value))
+        else {
+            continue;
+        };
+        differ(root, &path, "the number of its channels", channels, items.len() as u64, out);
+        let south = match value(root, "shim.switch.south").map(|v| &v.value) {
+            Some(Value::List(south)) => south.get(side).and_then(Node::as_u64),
+            _ => None,
+        };
+        let Some(south) = south else { continue };
+        for got in items.iter().filter_map(Node::as_u64).filter(|&port| port >= south) {
+            let limit = south.saturating_sub(1);
+            report(root, &path, ProblemKind::Exceeds { what: "the last south port", limit, got }, out);
         }
     }
 }

@@ -287,6 +287,10 @@ section! {
     lists {
         /// Bytes of a burst that a BD can choose.
         burst_bytes: u32,
+        /// South input of the switch that each MM2S channel feeds.
+        mm2s_switch_ports: u32,
+        /// South output of the switch that feeds each S2MM channel.
+        s2mm_switch_ports: u32,
     }
     sections {
         /// Its DMA.

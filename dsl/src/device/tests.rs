@@ -184,6 +184,10 @@ fn inconsistent_numbers() {
         found[0].ends_with("core.default_stack_bytes: 70000 is more than the data memory, 65536"),
         "{found:?}"
     );
+    let found = with("mm2s_switch_ports: {value: [3, 7],", "mm2s_switch_ports: {value: [3, 8],");
+    assert!(found[0].ends_with("shim.mm2s_switch_ports: 8 is more than the last south port, 7"), "{found:?}");
+    let found = with("s2mm_switch_ports: {value: [2, 3],", "s2mm_switch_ports: {value: [2],");
+    assert!(found[0].contains("the number of its channels is 2, but 1 is stated here"), "{found:?}");
     let found = with("[npu1_1col, npu1_2col, npu1_3col, npu1]", "[npu1_1col, npu1]");
     assert!(found[0].ends_with("the number of mlir_devices is 2, but 4 is stated here"), "{found:?}");
 }

@@ -1,6 +1,6 @@
 //! The report for people.
 
-use super::{FitReport, TileFit, Usage};
+use super::{FitReport, SwitchFit, TileFit, Usage};
 use std::fmt;
 
 impl fmt::Display for Usage {
@@ -10,43 +10,92 @@ impl fmt::Display for Usage {
     }
 }
 
-const COLUMNS: [&str; 8] = ["tile", "kind", "memory B", "banks B", "locks", "BDs", "S2MM", "MM2S"];
+const COLUMNS: [&str; 10] =
+    ["tile", "kind", "memory B", "banks B", "program B", "locks", "BDs", "S2MM", "MM2S", "ports N S E W"];
 
 impl fmt::Display for FitReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = if self.fits { "fits" } else { "does not fit" };
         writeln!(f, "{} {verdict} on {}", self.design, self.device)?;
-        let rows: Vec<[String; 8]> = self.tiles.iter().map(row).collect();
+        let rows = self.rows();
         let width = |i: usize| rows.iter().map(|r| r[i].len()).chain([COLUMNS[i].len()]).max().unwrap_or(0);
         let widths: Vec<usize> = (0..COLUMNS.len()).map(width).collect();
         line(f, &COLUMNS.map(str::to_owned), &widths)?;
         rows.iter().try_for_each(|r| line(f, r, &widths))?;
+        writeln!(f, "  host: {} buffers, {} contexts", self.host.buffers, self.host.contexts)?;
+        if self.of_kind("core").any(|t| t.program.is_none()) {
+            writeln!(f, "  program memory: not scheduled")?;
+        }
         for over in &self.over {
             let unit = if over.unit.is_empty() { String::new() } else { format!(" {}", over.unit) };
-            writeln!(f, "tile {}: {} {} over by {}{unit}", over.tile, over.resource, over.usage, over.by)?;
+            let place = match &over.tiles[..] {
+                [] => "host".to_owned(),
+                [tile] => format!("tile {tile}"),
+                [first, rest @ ..] => format!("tile {first} and {} alike ({})", rest.len(), rest.join(" ")),
+            };
+            writeln!(f, "{place}: {} {} over by {}{unit}", over.resource, over.usage, over.by)?;
             if !over.objects.is_empty() {
                 writeln!(f, "  objects: {}", over.objects.join(", "))?;
             }
-            writeln!(f, "  help: {}", over.help)?;
+            over.help.iter().try_for_each(|help| writeln!(f, "  help: {help}"))?;
         }
         Ok(())
     }
 }
 
-fn row(tile: &TileFit) -> [String; 8] {
+impl FitReport {
+    /// One row for all tiles that agree in everything but their place.
+    fn rows(&self) -> Vec<[String; COLUMNS.len()]> {
+        let mut rows: Vec<([String; COLUMNS.len()], usize)> = Vec::new();
+        for tile in &self.tiles {
+            let row = row(tile);
+            match rows.iter_mut().find(|(r, _)| r[1..] == row[1..]) {
+                Some((_, alike)) => *alike += 1,
+                None => rows.push((row, 0)),
+            }
+        }
+        let named = |(mut row, alike): ([String; COLUMNS.len()], usize)| {
+            if alike > 0 {
+                row[0].push_str(&format!(" +{alike} alike"));
+            }
+            row
+        };
+        rows.into_iter().map(named).collect()
+    }
+}
+
+fn row(tile: &TileFit) -> [String; COLUMNS.len()] {
     let (memory, banks) = match &tile.memory {
         None => ("-".to_owned(), "-".to_owned()),
         Some(m) => {
             let banks: Vec<String> = m.banks.iter().map(|b| b.used.to_string()).collect();
-            (m.bytes.to_string(), banks.join(" "))
+            (with_share(m.bytes), banks.join(" "))
         }
     };
     let bds: Vec<String> = tile.bds.iter().map(Usage::to_string).collect();
-    let (locks, s2mm, mm2s) = (tile.locks.to_string(), tile.s2mm.to_string(), tile.mm2s.to_string());
-    [tile.tile.clone(), tile.kind.to_owned(), memory, banks, locks, bds.join(" "), s2mm, mm2s]
+    let SwitchFit { north, south, east, west } = tile.switch;
+    [
+        tile.tile.clone(),
+        tile.kind.to_owned(),
+        memory,
+        banks,
+        tile.program.map_or_else(|| "-".to_owned(), with_share),
+        tile.locks.to_string(),
+        bds.join(" "),
+        tile.s2mm.to_string(),
+        tile.mm2s.to_string(),
+        [north, south, east, west].map(|u| u.to_string()).join(" "),
+    ]
 }
 
-fn line(f: &mut fmt::Formatter<'_>, cells: &[String; 8], widths: &[usize]) -> fmt::Result {
+fn with_share(usage: Usage) -> String {
+    match usage.share_per_mille() {
+        Some(share) => format!("{usage} {}%", (share + 5) / 10),
+        None => usage.to_string(),
+    }
+}
+
+fn line(f: &mut fmt::Formatter<'_>, cells: &[String; COLUMNS.len()], widths: &[usize]) -> fmt::Result {
     let padded: Vec<String> = cells.iter().zip(widths).map(|(cell, &w)| format!("{cell:<w$}")).collect();
     writeln!(f, "  {}", padded.join("  ").trim_end())
 }

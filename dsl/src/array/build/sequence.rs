@@ -11,6 +11,8 @@ struct InFlight {
     command: usize,
     fifo: FifoId,
     shim: Option<Tile>,
+    /// Whether the author asked for its token, so that a wait may be for this copy.
+    named: bool,
 }
 
 struct State {
@@ -53,6 +55,9 @@ impl<'d> SequenceBuilder<'d> {
 
     /// Starts an n-d copy between a host buffer and the shim end of a FIFO. Lists have four
     /// entries, outermost first, in elements of the buffer; `sizes[0]` repeats the whole.
+    ///
+    /// A copy that drains a FIFO always issues a token, as in the toolchain; one that feeds does when
+    /// [`CopyRef::token`] or a wait asks for it.
     #[track_caller]
     pub fn copy(
         &self,
@@ -63,7 +68,10 @@ impl<'d> SequenceBuilder<'d> {
         strides: [u64; 4],
     ) -> CopyRef<'_, 'd> {
         let fifo = fifo.into();
-        let shim = self.design.state.borrow().fifos.get(fifo.index()).and_then(shim_end);
+        let (shim, drains) = match self.design.state.borrow().fifos.get(fifo.index()) {
+            Some(f) => (shim_end(f), f.producer.row != 0),
+            None => (None, false),
+        };
         let state = &mut *self.state.borrow_mut();
         let loc = Loc::caller();
         if let Some(pace) = state.pace {
@@ -74,7 +82,7 @@ impl<'d> SequenceBuilder<'d> {
         }
         let command = state.sequence.commands.len();
         let bd_id = state.free_bd(shim);
-        state.in_flight.push(InFlight { command, fifo, shim });
+        state.in_flight.push(InFlight { command, fifo, shim, named: false });
         state.sequence.commands.push(Command::Copy {
             buffer,
             fifo,
@@ -82,7 +90,7 @@ impl<'d> SequenceBuilder<'d> {
             sizes,
             strides,
             bd_id,
-            issue_token: false,
+            issue_token: drains,
             loc,
         });
         CopyRef { sequence: self, command }
@@ -100,15 +108,17 @@ impl<'d> SequenceBuilder<'d> {
         self.copy(buffer, fifo, [0, 0, 0, offset], [1, 1, 1, len], [0, 0, 0, 1])
     }
 
-    /// Waits for the oldest unawaited token of the FIFO's shim channel. When no copy of the FIFO
-    /// has one yet, the latest copy gets it, so that the wait covers all of them.
+    /// Waits for the oldest copy of the FIFO that [`CopyRef::token`] names, else for all its copies.
+    ///
+    /// A `dma_wait` takes one token, the oldest of the channel, so there is one for every token up
+    /// to that copy.
     #[track_caller]
     pub fn wait(&self, fifo: impl Into<FifoId>) {
         let fifo = fifo.into();
         let state = &mut *self.state.borrow_mut();
-        let mine = state.unawaited(fifo);
-        let token = mine.iter().copied().find(|&c| state.has_token(c));
-        match token.or(mine.last().copied()) {
+        let mine: Vec<&InFlight> = state.in_flight.iter().filter(|c| c.fifo == fifo).collect();
+        let awaited = mine.iter().find(|c| c.named).or(mine.last()).map(|c| c.command);
+        match awaited {
             Some(awaited) => state.await_command(fifo, awaited, Loc::caller()),
             None => state.sequence.commands.push(Command::Wait { fifo, loc: Loc::caller() }),
         }
@@ -124,8 +134,11 @@ impl State {
     /// Waits for a copy, and so for all before it on the same channel.
     fn await_command(&mut self, fifo: FifoId, command: usize, loc: Loc) {
         self.edit(command, |_, token| *token = true);
+        let covered = self.unawaited(fifo).into_iter().filter(|&c| c <= command);
+        let tokens = covered.filter(|&c| self.has_token(c)).count();
         self.in_flight.retain(|c| c.fifo != fifo || c.command > command);
-        self.sequence.commands.push(Command::Wait { fifo, loc });
+        let wait = Command::Wait { fifo, loc };
+        self.sequence.commands.extend(std::iter::repeat_n(wait, tokens));
     }
 
     /// Lowest BD that no copy in flight on the tile uses; past the tile's last one when all are
@@ -169,7 +182,9 @@ impl CopyRef<'_, '_> {
 
     /// Issues a token at its end, for a later wait.
     pub fn token(self) -> Self {
-        self.sequence.state.borrow_mut().edit(self.command, |_, token| *token = true);
+        let state = &mut *self.sequence.state.borrow_mut();
+        state.edit(self.command, |_, token| *token = true);
+        state.in_flight.iter_mut().filter(|c| c.command == self.command).for_each(|c| c.named = true);
         self
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::array::ir::{Design, MemType, Port, Tile};
 use crate::array::lowered::Direction;
+use crate::array::route::Bundle;
 use crate::device::TileKind;
 use crate::kernel::Loc;
 use std::fmt;
@@ -37,14 +38,16 @@ impl fmt::Display for ArrayErrors {
 #[allow(missing_docs)] // fields are named in the messages
 pub enum ArrayError {
     // Names and places.
-    #[error("the design uses {columns} columns, the device has 1 to {limit}")]
+    #[error(
+        "the design uses {columns} columns, the device has 1 to {limit}\n  help: `DesignBuilder::columns` says how many a design uses"
+    )]
     Columns { columns: u8, limit: u32 },
     #[error(
         "{what}: tile {tile} is outside the design's {columns} columns and {rows} rows ({loc})\n  \
          help: columns count from 0; row 0 is the shim, row 1 the mem tiles"
     )]
     TileOutside { what: String, tile: Tile, columns: u32, rows: u32, loc: Loc },
-    #[error("{what}: tile {tile} is a {} tile, expected a core ({loc})", kind_name(*.kind))]
+    #[error("{what}: tile {tile} is a {} tile, expected a core ({loc})\n  help: cores stand above the mem tiles", kind_name(*.kind))]
     NotACore { what: String, tile: Tile, kind: TileKind, loc: Loc },
     #[error(
         "two symbols are named \"{name}\" ({loc})\n  help: FIFOs, local buffers and kernels share one name space"
@@ -90,16 +93,20 @@ pub enum ArrayError {
         "fifo {fifo}: {got} dimensions at {tile}, its DMA has {limit} ({loc})\n  help: a mem tile's DMA has one more than a core's"
     )]
     DimCount { fifo: String, tile: Tile, got: usize, limit: u32, loc: Loc },
-    #[error("fifo {fifo}: the sizes at {tile} visit {visited} elements, one transfer has {elements} ({loc})")]
+    #[error(
+        "fifo {fifo}: the sizes at {tile} visit {visited} elements, one transfer has {elements} ({loc})\n  help: the product of the sizes is the elements of one object, or of its part in a split or join"
+    )]
     DimsCover { fifo: String, tile: Tile, visited: u64, elements: u64, loc: Loc },
-    #[error("fifo {fifo}: the sizes and strides at {tile} reach element {index} of {elements} ({loc})")]
+    #[error(
+        "fifo {fifo}: the sizes and strides at {tile} reach element {index} of {elements} ({loc})\n  help: the last element is the sum of (size - 1) x stride"
+    )]
     DimsOutside { fifo: String, tile: Tile, index: u64, elements: u64, loc: Loc },
     #[error(
         "fifo {fifo}: innermost stride {stride} of {elem_bytes}-byte elements at {tile} ({loc})\n  help: elements below 4 B need an innermost stride of 1"
     )]
     InnerStride { fifo: String, tile: Tile, stride: u32, elem_bytes: u32, loc: Loc },
     #[error(
-        "fifo {fifo}: dimension {dim} (outermost first) at {tile} has {what} of {bytes} B, not a multiple of {granule} B ({loc})"
+        "fifo {fifo}: dimension {dim} (outermost first) at {tile} has {what} of {bytes} B, not a multiple of {granule} B ({loc})\n  help: DMAs move words of {granule} B: reorder in larger runs, and finer in the kernel"
     )]
     DimGranule {
         fifo: String,
@@ -111,20 +118,22 @@ pub enum ArrayError {
         loc: Loc,
     },
     #[error(
-        "fifo {fifo}: dimension {dim} (outermost first) at {tile} has size {size}, the DMA allows 1 to {limit} ({loc})"
+        "fifo {fifo}: dimension {dim} (outermost first) at {tile} has size {size}, the DMA allows 1 to {limit} ({loc})\n  help: split it into two dimensions; the outermost one may be longer"
     )]
     DimSize { fifo: String, tile: Tile, dim: usize, size: u64, limit: u32, loc: Loc },
     #[error(
-        "fifo {fifo}: dimension {dim} (outermost first) at {tile} has a stride of {words} words, the DMA allows 1 to {limit} ({loc})"
+        "fifo {fifo}: dimension {dim} (outermost first) at {tile} has a stride of {words} words, the DMA allows 1 to {limit} ({loc})\n  help: a mem tile steps further than a core; to repeat, send the object again"
     )]
     DimStride { fifo: String, tile: Tile, dim: usize, words: u64, limit: u32, loc: Loc },
     #[error(
         "fifo {fifo}: the {port} end at {tile} is in no link and no core acquires from it ({loc})\n  help: objects would wait there for ever; add a link, or acquire and release it in the core"
     )]
     EndUnused { fifo: String, port: Port, tile: Tile, loc: Loc },
-    #[error("fifo {fifo}: no copy of the runtime sequence feeds or drains its shim end ({loc})")]
+    #[error(
+        "fifo {fifo}: no copy of the runtime sequence feeds or drains its shim end ({loc})\n  help: add a copy, or the array waits for ever"
+    )]
     ShimUnused { fifo: String, loc: Loc },
-    #[error("fifo {fifo} goes from shim to shim ({loc})")]
+    #[error("fifo {fifo} goes from shim to shim ({loc})\n  help: lead it through a mem tile and a link")]
     ShimToShim { fifo: String, loc: Loc },
 
     // Links.
@@ -145,7 +154,7 @@ pub enum ArrayError {
     )]
     LinkPart { fifo: String, whole: String, from: u64, to: u64, part_bytes: u64, object_bytes: u64, loc: Loc },
     #[error(
-        "link: objects of {source_bytes} B (fifo {from}) become objects of {target_bytes} B (fifo {to}), neither a multiple of the other ({loc})"
+        "link: objects of {source_bytes} B (fifo {from}) become objects of {target_bytes} B (fifo {to}), neither a multiple of the other ({loc})\n  help: let one object hold a whole number of the other"
     )]
     LinkSizes { from: String, to: String, source_bytes: u64, target_bytes: u64, loc: Loc },
     #[error(
@@ -156,13 +165,17 @@ pub enum ArrayError {
     // Resources.
     #[error("tile {tile}: {used} {} channels, it has {limit}: {}\n  help: join or split through a mem tile, share memory between neighbours, or merge FIFOs", direction_name(*.direction), .fifos.join(", "))]
     TooManyChannels { tile: Tile, direction: Direction, used: u32, limit: u32, fifos: Vec<String> },
+    #[error("tile {tile}: its switch is full: {} flows need its {ports} ports {side}: {}\n  help: broadcast one FIFO instead of sending several, join outputs through a mem tile on the other side, or move a core to another column", .fifos.len(), .fifos.join(", "), side = side.name())]
+    SwitchFull { tile: Tile, side: Bundle, ports: u32, fifos: Vec<String> },
     #[error("tile {tile}: {used} BDs {}, the most is {limit}\n  help: lower the depths of its FIFOs", if *.groups > 1 { format!("on the channels whose BDs start at {first}") } else { String::from("in all") })]
     TooManyBds { tile: Tile, used: u32, limit: u32, first: u32, groups: u32 },
     #[error(
         "tile {tile}: {used} locks, it has {limit}\n  help: every FIFO end and every part of a split or join takes two"
     )]
     TooManyLocks { tile: Tile, used: u32, limit: u32 },
-    #[error("tile {tile}: fifo end {fifo} has depth {depth}, a lock counts to {max}")]
+    #[error(
+        "tile {tile}: fifo end {fifo} has depth {depth}, a lock counts to {max}\n  help: lower the depth: the lock that counts free objects starts at it"
+    )]
     LockInit { tile: Tile, fifo: String, depth: u32, max: u32 },
     #[error("tile {tile}: {used_bytes} B of {limit_bytes} B, {} B over; stack {stack_bytes} B, largest buffers {}\n  help: lower depths or object sizes", used_bytes - limit_bytes, list_bytes(.largest))]
     OutOfMemory {
@@ -192,11 +205,13 @@ pub enum ArrayError {
     // Locals and cascades.
     #[error("buffer {buffer}: {got} initial bytes for {expected} B ({loc})")]
     InitBytes { buffer: String, got: usize, expected: u64, loc: Loc },
-    #[error("buffer {buffer}: bank {bank}, the tile has {banks} ({loc})")]
+    #[error("buffer {buffer}: bank {bank}, the tile has {banks} ({loc})\n  help: banks count from 0")]
     NoSuchBank { buffer: String, bank: u8, banks: u32, loc: Loc },
     #[error("buffer {buffer} is empty ({loc})")]
     EmptyBuffer { buffer: String, loc: Loc },
-    #[error("cascade {from} -> {to}: only neighbours, from north to south or from west to east ({loc})")]
+    #[error(
+        "cascade {from} -> {to}: only neighbours, from north to south or from west to east ({loc})\n  help: turn the cascade round, or place its cores side by side"
+    )]
     CascadeDirection { from: Tile, to: Tile, loc: Loc },
     #[error("tile {tile} has two cascades {} ({loc})", if *.out { "out" } else { "in" })]
     CascadeTwice { tile: Tile, out: bool, loc: Loc },
@@ -284,7 +299,7 @@ pub enum ArrayError {
     )]
     ViewOf { tile: Tile, kernel: String, param: String, of: MemType, loc: Loc },
     #[error(
-        "core {tile}: kernel {kernel}, parameter {param}: the view ends at byte {end} of {bytes} ({loc})"
+        "core {tile}: kernel {kernel}, parameter {param}: the view ends at byte {end} of {bytes} ({loc})\n  help: a view and its offset stay inside the object"
     )]
     ViewOutside { tile: Tile, kernel: String, param: String, end: u64, bytes: u64, loc: Loc },
     #[error("core {tile}: kernel {kernel} writes parameter {param}, which is {what} ({loc})\n  help: {help}")]
@@ -301,11 +316,17 @@ pub enum ArrayError {
     TableInit { tile: Tile, kernel: String, param: String, buffer: String, loc: Loc },
 
     // The runtime sequence.
-    #[error("the sequence has {got} host buffers, a kernel takes at most {limit}")]
+    #[error(
+        "the sequence has {got} host buffers, a kernel takes at most {limit}\n  help: put several tensors into one buffer and copy from offsets"
+    )]
     TooManyHostBuffers { got: usize, limit: usize },
-    #[error("the sequence moves fifo {fifo}, which has no end at the shim ({loc})")]
+    #[error(
+        "the sequence moves fifo {fifo}, which has no end at the shim ({loc})\n  help: copy through the FIFO that starts or ends in row 0"
+    )]
     NoShimEnd { fifo: String, loc: Loc },
-    #[error("copy of {fifo}: reaches element {index} of host buffer {buffer}, which has {elements} ({loc})")]
+    #[error(
+        "copy of {fifo}: reaches element {index} of host buffer {buffer}, which has {elements} ({loc})\n  help: the last element is the sum of offset x stride and (size - 1) x stride; the hardware would read or write past the buffer"
+    )]
     CopyPastBuffer { fifo: String, buffer: String, index: u128, elements: u64, loc: Loc },
     #[error(
         "copy of {fifo}: BD {bd}, the shim tile has 0 to {max} ({loc})\n  help: wait for earlier copies to free their BDs; a higher number overwrites the DMA's control registers"
@@ -333,12 +354,24 @@ pub enum ArrayError {
         loc: Loc,
     },
     #[error(
-        "copy of {fifo}: stride {stride} of dimension {dim} (outermost first), allowed {min} to {max} ({loc})"
+        "copy of {fifo}: stride {stride} of dimension {dim} (outermost first), allowed {min} to {max} ({loc})\n  help: only the outermost dimension may stay in place; split what steps further into several copies"
     )]
     CopyStride { fifo: String, dim: usize, stride: u64, min: u64, max: u64, loc: Loc },
-    #[error("copy of {fifo}: {what} is {bytes} B, not a multiple of {granule} B ({loc})")]
+    #[error(
+        "copy of {fifo}: {what} is {bytes} B, not a multiple of {granule} B ({loc})\n  help: DMAs move words of {granule} B: move more, and drop the rest in the kernel"
+    )]
     CopyGranule { fifo: String, what: String, bytes: u128, granule: u32, loc: Loc },
-    #[error("wait for {fifo}: no copy with a token is unawaited ({loc})")]
+    #[error(
+        "copy of {fifo}: it drains the array without issue_token ({loc})\n  help: set issue_token and wait once for each such copy: the toolchain issues a token for it all the same, and a wait takes the oldest one"
+    )]
+    DrainWithoutToken { fifo: String, loc: Loc },
+    #[error(
+        "copy of {fifo}: no wait covers it, so the host may read its buffer too early ({loc})\n  help: each wait takes one token, and each copy that drains issues one: wait once more for {fifo}"
+    )]
+    DrainNotAwaited { fifo: String, loc: Loc },
+    #[error(
+        "wait for {fifo}: no copy with a token is unawaited ({loc})\n  help: each wait takes one token: drop this wait, or give a copy a token"
+    )]
     WaitForNothing { fifo: String, loc: Loc },
     #[error(
         "fifo {fifo}: the sequence moves {bytes} B, not a multiple of its objects of {object_bytes} B\n  help: the last object would never be complete"

@@ -14,6 +14,7 @@ pub use error::{ArrayError, ArrayErrors};
 use super::ir::{Arg, Design, FifoId, MemType, ObjectId, Port, Stmt};
 use super::lower::{LowerMode, Plan, allocate, each_stmt, plan};
 use super::lowered::Lowered;
+use super::route::{FullSwitch, route};
 use crate::device::Device;
 use crate::kernel::Loc;
 use crate::verified::Verified;
@@ -76,7 +77,18 @@ impl Check<'_> {
     fn resources(&mut self) {
         let (lowered, errors) = allocate(self.design, self.device, LowerMode::Dynamic);
         errors.into_iter().for_each(|e| self.push(e));
+        self.routes(&lowered);
         self.alignment(&lowered);
+    }
+
+    /// Whether the stream switches have a way for every flow.
+    fn routes(&mut self, lowered: &Lowered) {
+        for full in route(self.device, self.design.columns, &lowered.flows).full {
+            let name = |&at: &usize| lowered.flows.get(at).map(|f| self.fifo_name(f.fifo));
+            let fifos = full.flows.iter().filter_map(name).collect();
+            let FullSwitch { tile, side, ports, .. } = full;
+            self.push(ArrayError::SwitchFull { tile, side, ports, fifos });
+        }
     }
 
     fn alignment(&mut self, lowered: &Lowered) {

@@ -68,6 +68,10 @@ impl Check<'_> {
                 },
             }
         }
+        pending.retain(|p| p.token && self.drains(p.fifo));
+        for Pending { fifo, loc, .. } in pending {
+            self.push(ArrayError::DrainNotAwaited { fifo: self.fifo_name(fifo), loc });
+        }
         for (fifo, bytes) in moved {
             let object_bytes = self.design.fifo(fifo).object.bytes();
             if object_bytes > 0 && bytes % u128::from(object_bytes) != 0 {
@@ -89,9 +93,17 @@ impl Check<'_> {
         shim
     }
 
+    /// Whether copies of a FIFO bring data to host memory.
+    fn drains(&self, fifo: FifoId) -> bool {
+        self.device.tile_kind(self.design.fifo(fifo).producer) != Some(TileKind::Shim)
+    }
+
     fn start(&mut self, pending: &mut Vec<Pending>, copy: Pending) {
         let fifo = self.fifo_name(copy.fifo);
         let loc = || copy.loc.clone();
+        if self.drains(copy.fifo) && !copy.token {
+            self.push(ArrayError::DrainWithoutToken { fifo: fifo.clone(), loc: loc() });
+        }
         let bds = self.device.shim.dma.bds();
         if u32::from(copy.bd) >= bds {
             self.push(ArrayError::CopyBd { fifo: fifo.clone(), bd: copy.bd, max: bds - 1, loc: loc() });

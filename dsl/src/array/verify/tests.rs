@@ -36,7 +36,9 @@ macro_rules! only {
     }};
 }
 
+mod missed;
 mod program;
+mod refused;
 mod sequence;
 
 fn relu2(change: impl FnOnce(&mut Design)) -> Design {

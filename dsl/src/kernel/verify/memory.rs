@@ -2,7 +2,7 @@
 
 use super::error::Report;
 use super::problem::Problem;
-use super::scalar::{Facts, Linear, LowBits};
+use super::scalar::{Facts, LowBits};
 use crate::kernel::access::{Access, access};
 use crate::kernel::ir::{Address, BlockId, Imm, Kernel, OpData, OpId, Param, ParamKind, ValueId};
 use crate::kernel::ops::{Effect, ImmKind, Opcode, spec};
@@ -136,10 +136,7 @@ impl Check<'_> {
         if self.facts.is_dead(self.block) {
             return;
         }
-        let start = Some(Linear { constant: self.address.offset_bytes, ..Linear::default() });
-        let sum =
-            self.address.terms.iter().fold(start, |sum, &(v, c)| sum?.plus(c, &self.facts.get(v).linear));
-        let Some(sum) = sum else { return };
+        let Some(sum) = self.facts.address(self.address) else { return };
         // The least address that the highest access can have, and the greatest of the lowest.
         let sweeping = self.facts.sweeping(self.block);
         let (mut highest, mut lowest) = (i128::from(sum.constant), i128::from(sum.constant));

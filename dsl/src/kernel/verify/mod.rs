@@ -6,9 +6,11 @@
 //! - each operation has a form in the op table for its operand and result types;
 //! - accesses name memory of their element type that the kernel may touch so, at an alignment that
 //!   the operation needs and that follows from the kernel text;
+//! - nothing reads bytes of an `out` or `scratch` parameter that no operation before it can store;
 //! - names can stand in C++, tables have the bytes of their layout.
 
 mod error;
+mod initial;
 mod memory;
 mod params;
 mod problem;
@@ -47,6 +49,7 @@ pub fn verify_ref(kernel: &Kernel) -> Vec<KernelError> {
         params::check_outputs(kernel, &mut report);
         types::check(kernel, &mut report);
         memory::check(kernel, &mut report);
+        initial::check(kernel, &mut report);
     }
     report.finish()
 }

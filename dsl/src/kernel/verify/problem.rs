@@ -292,6 +292,20 @@ pub enum Problem {
         /// The parameter.
         param: String,
     },
+    /// A read of memory whose bytes mean nothing yet.
+    #[error(
+        "reads bytes {first_byte}..{end} of `{param}`, which is `{kind}`, before anything can have stored to them"
+    )]
+    ReadBeforeStore {
+        /// The parameter.
+        param: String,
+        /// Its role.
+        kind: &'static str,
+        /// Least byte that the access can touch.
+        first_byte: i128,
+        /// One past the greatest.
+        end: i128,
+    },
     /// An access to a run-time integer.
     #[error("`{param}` is a run-time integer and travels in a register, so it has no address")]
     NotMemory {
@@ -499,6 +513,10 @@ impl Problem {
             Problem::LookupBias { is_unsigned, .. } => Some(
                 if *is_unsigned { "cast the indices to i8 or shift the table" } else { "pad the table in front" }.to_string(),
             ),
+            Problem::ReadBeforeStore { kind, .. } => Some(match *kind {
+                "out" => "store first, or declare it `inout` or `state`".to_string(),
+                _ => "store first, or declare it `state`, whose bytes stay from call to call".to_string(),
+            }),
             Problem::NeverStored { .. } => Some("remove it, or declare it `inout` or `scratch`".to_string()),
             _ => None,
         }

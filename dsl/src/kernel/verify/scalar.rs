@@ -1,7 +1,7 @@
 //! What is known about the scalar values of a kernel before it runs: their ranges, their low bits
 //! and how they depend on loop indices. Alignment and bounds of accesses follow from it.
 
-use crate::kernel::ir::{BlockId, Imm, Kernel, OpData, OpId, ValueId};
+use crate::kernel::ir::{Address, BlockId, Imm, Kernel, OpData, OpId, ValueId};
 use crate::kernel::ops::Opcode;
 use crate::kernel::types::{Elem, Type};
 use std::collections::BTreeMap;
@@ -183,6 +183,13 @@ impl<'k> Facts<'k> {
 
     pub fn get(&self, value: ValueId) -> &Fact {
         &self.facts[value.index()]
+    }
+
+    /// The bytes from a parameter's start to an address, as a sum of what they depend on; `None`
+    /// when that does not fit.
+    pub fn address(&self, address: &Address) -> Option<Linear> {
+        let start = Some(Linear { constant: address.offset_bytes, ..Linear::default() });
+        address.terms.iter().fold(start, |sum, &(v, c)| sum?.plus(c, &self.get(v).linear))
     }
 
     /// Whether the block is the body of a loop that surely never runs, or inside one.
