@@ -252,6 +252,7 @@ fn differ(root: &Node, path: &str, what: &'static str, computed: u64, stated: u6
 /// (a number, what bounds it, the bound)
 const BOUNDS: &[(&str, &str, &str)] = &[
     ("core.default_stack_bytes", "the data memory", "core.data_memory_bytes"),
+    ("core.code_in_data_bytes", "the data memory", "core.data_memory_bytes"),
     ("core.program_overhead_bytes", "the program memory", "core.program_memory_bytes"),
     ("core.bank_interleave_bytes", "a physical bank", "core.physical_bank_bytes"),
     ("mem.bank_interleave_bytes", "a physical bank", "mem.physical_bank_bytes"),
@@ -398,7 +399,8 @@ fn sources(root: &Node, out: &mut Vec<Problem>) {
     let known: Vec<String> = declared.node.entries().iter().map(|e| e.key.clone()).collect();
     let mut used = IndexSet::new();
     cited(root, "", &known, &mut used, out);
-    for entry in declared.node.entries().iter().filter(|e| !used.contains(&e.key)) {
+    let unused = |e: &&Entry| !e.inherited && !used.contains(&e.key);
+    for entry in declared.node.entries().iter().filter(unused) {
         out.push(Problem::new(entry.key_mark, join("sources", &entry.key), ProblemKind::UnusedSource));
     }
 }

@@ -123,6 +123,14 @@ pub enum ProblemKind {
     /// No content.
     #[error("the file is empty")]
     Empty,
+    /// A description that extends one that is not built in.
+    #[error("extends {got}, which is not built in\nhelp: built in are {}", known.join(", "))]
+    UnknownBase {
+        /// What stands there.
+        got: String,
+        /// The names that exist.
+        known: Vec<&'static str>,
+    },
     /// More than one document.
     #[error("a second YAML document starts here; a device description is one")]
     SecondDocument,

@@ -9,13 +9,15 @@
 //! assert_eq!(device.profile("phoenix-laptop").unwrap().clock_mhz(), 1_000);
 //! ```
 //!
-//! [`Device::npu1`] is built in; [`Device::load`] reads any other file of the same schema and
-//! refuses it with the list of everything that is wrong, each with line and column.
+//! [`Device::npu1`] and [`Device::design_document`] are built in; [`Device::load`] reads any other file
+//! of the same schema and refuses it with the list of everything that is wrong, each with line and
+//! column. A file that begins with `extends: npu1` says only what differs.
 
 mod check;
 mod compiler;
 mod consistency;
 mod error;
+mod extends;
 mod node;
 mod schema;
 mod sourced;
@@ -33,7 +35,7 @@ use crate::array::Tile;
 use crate::kernel::ops::LatencyClass;
 use check::Check;
 use indexmap::IndexMap;
-use node::Mark;
+use node::{Mark, Node};
 use schema::Description;
 use std::io::Read;
 use std::ops::Range;
@@ -45,8 +47,26 @@ const SCHEMA_VERSION: u64 = 1;
 /// Largest file that is read; `npu1.yaml` has about 30 KB.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// Name of the built-in description in messages, and its text.
+/// Name of a built-in description in messages, and its text.
 const NPU1: (&str, &str) = ("dsl/devices/npu1.yaml", include_str!("../../devices/npu1.yaml"));
+const DESIGN_DOCUMENT: (&str, &str) =
+    ("dsl/devices/design-document.yaml", include_str!("../../devices/design-document.yaml"));
+
+/// The built-in description of a name.
+fn built_in(name: &str) -> Option<(&'static str, &'static str)> {
+    match name {
+        "npu1" => Some(NPU1),
+        "design-document" => Some(DESIGN_DOCUMENT),
+        _ => None,
+    }
+}
+
+fn read_built_in((file, text): (&str, &str)) -> Device {
+    match Device::from_yaml(text, file) {
+        Ok(device) => device,
+        Err(e) => panic!("the built-in device is wrong: {e}"),
+    }
+}
 
 /// What kind of tile stands at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -108,15 +128,22 @@ impl Device {
     /// # Panics
     /// Never: a test reads the description that is built in.
     pub fn npu1() -> &'static Device {
-        static DEVICE: LazyLock<Device> = LazyLock::new(|| match Device::from_yaml(NPU1.1, NPU1.0) {
-            Ok(device) => device,
-            Err(e) => panic!("the built-in device is wrong: {e}"),
-        });
+        static DEVICE: LazyLock<Device> = LazyLock::new(|| read_built_in(NPU1));
+        &DEVICE
+    }
+
+    /// The array of the design document: npu1 with 32 KiB of L1 that also hold the code, mem tiles of
+    /// 64 KiB, and 8 GB/s between host and array.
+    ///
+    /// # Panics
+    /// Never: a test reads the description that is built in.
+    pub fn design_document() -> &'static Device {
+        static DEVICE: LazyLock<Device> = LazyLock::new(|| read_built_in(DESIGN_DOCUMENT));
         &DEVICE
     }
 
     /// Names of the devices that are built in.
-    pub const BUILT_IN: [&'static str; 1] = ["npu1"];
+    pub const BUILT_IN: [&'static str; 2] = ["npu1", "design-document"];
 
     /// A built-in device.
     ///
@@ -125,6 +152,7 @@ impl Device {
     pub fn named(name: &str) -> Result<&'static Device, DeviceError> {
         match name {
             "npu1" => Ok(Device::npu1()),
+            "design-document" => Ok(Device::design_document()),
             _ => Err(DeviceError::UnknownDevice { name: name.to_owned(), known: Device::BUILT_IN.to_vec() }),
         }
     }
@@ -153,25 +181,35 @@ impl Device {
             let (got_bytes, limit_bytes) = (text.len() as u64, MAX_FILE_BYTES);
             return Err(DeviceError::TooLarge { file: file.to_owned(), got_bytes, limit_bytes });
         }
-        let problems = Device::validate(text);
+        let invalid = |problems| DeviceError::Invalid { file: file.to_owned(), problems };
+        let root = Device::tree(text).map_err(|problem| invalid(vec![problem]))?;
+        let problems = Device::problems(&root);
         if !problems.is_empty() {
-            return Err(DeviceError::Invalid { file: file.to_owned(), problems });
+            return Err(invalid(problems));
         }
-        serde_yaml::from_str::<Description>(text)
+        serde_yaml::from_str::<Description>(&extends::text(&root))
             .map_err(|e| e.into())
             .and_then(Device::from_description)
-            .map_err(|problem| DeviceError::Invalid { file: file.to_owned(), problems: vec![problem] })
+            .map_err(|problem| invalid(vec![problem]))
     }
 
     /// Everything that is wrong with a description, in file order; empty when it can be used.
     pub fn validate(text: &str) -> Vec<Problem> {
-        let root = match node::parse(text) {
-            Ok(root) => root,
-            Err(problem) => return vec![problem],
-        };
+        match Device::tree(text) {
+            Ok(root) => Device::problems(&root),
+            Err(problem) => vec![problem],
+        }
+    }
+
+    /// What a description says, over what the one that it extends says.
+    fn tree(text: &str) -> Result<Node, Problem> {
+        extends::read(text, &Device::BUILT_IN, |name| built_in(name).map(|(_, text)| text))
+    }
+
+    fn problems(root: &Node) -> Vec<Problem> {
         let mut problems = Vec::new();
-        Description::check(&root, root.mark, "", &mut problems);
-        consistency::check(&root, &mut problems);
+        Description::check(root, root.mark, "", &mut problems);
+        consistency::check(root, &mut problems);
         problems.sort_by_key(|p| (p.line, p.column));
         problems
     }

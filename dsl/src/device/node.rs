@@ -49,6 +49,8 @@ pub(super) struct Entry {
     pub key: String,
     pub key_mark: Mark,
     pub node: Node,
+    /// Whether it comes from a description that this one extends.
+    pub inherited: bool,
 }
 
 impl Node {
@@ -78,6 +80,17 @@ impl Node {
         match &self.value {
             Value::Map(entries) => entries,
             _ => &[],
+        }
+    }
+
+    /// Takes the entry of a key out of a mapping.
+    pub fn remove(&mut self, key: &str) -> Option<Entry> {
+        match &mut self.value {
+            Value::Map(entries) => {
+                let at = entries.iter().position(|e| e.key == key)?;
+                Some(entries.remove(at))
+            }
+            _ => None,
         }
     }
 
@@ -218,7 +231,7 @@ impl Builder {
             None => self.root = Some(node),
             Some(Open::List(_, items)) => items.push(node),
             Some(Open::Map(_, entries, key)) => match key.take() {
-                Some((name, key_mark)) => entries.push(Entry { key: name, key_mark, node }),
+                Some((name, key_mark)) => entries.push(Entry { key: name, key_mark, node, inherited: false }),
                 None => match node.value {
                     Value::Scalar { text, .. } => *key = Some((text, node.mark)),
                     _ => return Err(ProblemKind::KeyNotScalar),

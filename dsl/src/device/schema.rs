@@ -173,11 +173,13 @@ section! {
     CoreTile {
         /// Data memory.
         data_memory_bytes: u32,
+        /// Low part of the data memory that holds the core's code; 0 where code has a memory of its own.
+        code_in_data_bytes: u32,
         /// Program memory.
         program_memory_bytes: u32,
         /// Part of the program memory that start-up code and the runtime take.
         program_overhead_bytes: u32,
-        /// Stack of a core that does not ask for another size, at address 0.
+        /// Stack of a core that does not ask for another size, at the low end of the data memory.
         default_stack_bytes: u32,
         /// Contiguous banks, as compiler and buffer placement see them.
         logical_banks: u32,

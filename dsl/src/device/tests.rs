@@ -314,6 +314,54 @@ fn files() {
     assert!(matches!(Device::load(&path), Err(DeviceError::TooLarge { .. })));
 }
 
+#[test]
+fn the_design_document_is_npu1_with_other_memories() {
+    assert_eq!(problems(DESIGN_DOCUMENT.1), Vec::<String>::new());
+    let (device, npu1) = (Device::design_document(), Device::npu1());
+    assert_eq!(Device::named("design-document").unwrap(), device);
+    let core = &device.core;
+    assert_eq!((core.data_memory_bytes(), core.code_in_data_bytes()), (32 << 10, 4 << 10));
+    assert_eq!((device.mem.memory_bytes(), core.program_memory_bytes()), (64 << 10, 4 << 10));
+    assert!((device.profile(device.default_profile()).unwrap().ddr_gb_per_s() - 8.0).abs() < 1e-9);
+    assert_eq!(device.profiles().count(), 1);
+    assert!(device.core.data_memory_bytes.source.starts_with("DD 6.4"));
+    assert_eq!(core.dma, npu1.core.dma);
+    assert_eq!((&device.latencies, &device.core_timing), (&npu1.latencies, &npu1.core_timing));
+    assert_eq!((&device.shim, &device.controller, &device.host), (&npu1.shim, &npu1.controller, &npu1.host));
+}
+
+#[test]
+fn a_description_that_extends_another() {
+    let small = |rest: &str| format!("schema_version: 1\nextends: npu1\nname: small\ndoc: less\n{rest}");
+    let same = Device::from_yaml(&small(""), "small.yaml").unwrap();
+    assert_eq!(
+        (same.name.as_str(), &same.core, &same.dma),
+        ("small", &Device::npu1().core, &Device::npu1().dma)
+    );
+    // Facts are replaced whole, and so need a source of their own.
+    let found = problems(&small("core:\n  cascade_bits: {value: 384}\n"));
+    assert_eq!(found[0], "6:3: core.cascade_bits: missing field `source`");
+    // A contradiction with what stays points at the word that brought it.
+    let halved = "core:\n  data_memory_bytes: {value: 32768, source: \"TM\", confidence: I}\n";
+    let found = problems(&small(halved));
+    assert!(
+        found[0].starts_with("6:30: core.data_memory_bytes: logical_banks x logical_bank_bytes is 65536")
+    );
+    let banks = "core:\n  program_overhead_bytes: {value: 20000, source: \"TM\", confidence: I}\n";
+    assert!(problems(&small(banks))[0].contains("20000 is more than the program memory, 16384"));
+    let found = problems(&small("sources:\n  XX: nobody\n"));
+    assert_eq!(found, ["6:3: sources.XX: no value cites this source"]);
+    assert!(problems(&small("coer: {}\n"))[0].starts_with("5:1: coer: unknown field"));
+    let unknown = problems(&small("").replace("npu1", "npu7"));
+    assert_eq!(
+        unknown,
+        ["2:10: extends: extends `npu7`, which is not built in\nhelp: built in are npu1, design-document"]
+    );
+    assert!(problems(&small("").replace("npu1", "[npu1]"))[0].contains("extends a list of 1"));
+    let missing = ["schema_version", "name", "doc"].map(|f| format!("1:1: missing field `{f}`"));
+    assert_eq!(problems("extends: npu1\n"), missing);
+}
+
 proptest::proptest! {
     /// Damage anywhere gives problems or a device, never a panic, and the checks and the typed
     /// reader agree on which.

@@ -56,6 +56,8 @@ impl Serialize for Usage {
 pub struct MemoryFit {
     /// End of the last buffer, of the tile's memory.
     pub bytes: Usage,
+    /// Code of the core, where it lies in its data memory.
+    pub code_bytes: u64,
     /// Stack of the core.
     pub stack_bytes: u64,
     /// Objects of FIFOs.

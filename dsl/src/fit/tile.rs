@@ -45,9 +45,14 @@ impl TileBudget<'_> {
     fn memory(&self) -> Option<MemoryFit> {
         let memory = memory_of(self.design, self.device, self.tile)?;
         let bank_bytes = memory.bytes / u64::from(memory.banks.max(1));
+        let code_bytes = match self.kind {
+            TileKind::Core => u64::from(self.device.core.code_in_data_bytes()),
+            TileKind::Mem | TileKind::Shim => 0,
+        };
         let mut fit = MemoryFit {
             bytes: Usage::new(memory.stack_bytes, memory.bytes),
-            stack_bytes: memory.stack_bytes,
+            code_bytes,
+            stack_bytes: memory.stack_bytes.saturating_sub(code_bytes),
             object_bytes: 0,
             table_bytes: 0,
             local_bytes: 0,
@@ -78,7 +83,7 @@ impl TileBudget<'_> {
         }
         let counters = buffers.iter().filter(|b| b.name.starts_with(COUNTER_PREFIX));
         fit.counter_bytes = counters.map(|b| u64::from(b.bytes)).sum();
-        let rest = fit.stack_bytes + fit.table_bytes + fit.local_bytes + fit.counter_bytes;
+        let rest = fit.code_bytes + fit.stack_bytes + fit.table_bytes + fit.local_bytes + fit.counter_bytes;
         fit.object_bytes = used.saturating_sub(rest);
         Some(fit)
     }

@@ -202,7 +202,8 @@ pub(crate) fn memory_of(design: &Design, device: &Device, tile: Tile) -> Option<
         }
         TileKind::Core => {
             let (bytes, banks) = (device.core.data_memory_bytes(), device.core.logical_banks());
-            let stack_bytes = u64::from(stack_of(design, device, tile).unwrap_or(0));
+            let stack = u64::from(stack_of(design, device, tile).unwrap_or(0));
+            let stack_bytes = u64::from(device.core.code_in_data_bytes()) + stack;
             Some(Memory { bytes: u64::from(bytes), banks, stack_bytes })
         }
     }

@@ -12,7 +12,7 @@ pub(crate) struct Memory {
     pub bytes: u64,
     /// Number of logical banks.
     pub banks: u32,
-    /// Bytes at address 0 that the core's stack takes.
+    /// Bytes at address 0 that the core's stack takes, and its code where that lies below.
     pub stack_bytes: u64,
 }
 
