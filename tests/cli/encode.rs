@@ -2,7 +2,7 @@
 
 use crate::support::{Folder, POSITIONS, WIDTH, kiln, npy, reference_data, safetensors, small_encoder, wav};
 use kiln::kernels::whisper::weights::EncoderWeights;
-use kiln::kernels::whisper::{integer, mel, quantise, wav as recording};
+use kiln::kernels::whisper::{audio as recording, integer, mel, quantise};
 use serde_json::Value;
 use std::fs;
 
@@ -116,14 +116,47 @@ fn the_summary_is_for_people() {
     let audio = folder.file("long.wav", &wav(16_000, 1, 31 * 16_000));
     let weights = folder.file("w.safetensors", &safetensors(&small_encoder()));
     let outcome = kiln(&["encode", &audio, "--weights", &weights]);
-    for note in ["only its first 30 s", "no --calibrate"] {
-        assert!(outcome.err.contains(note), "{}", outcome.err);
-    }
+    assert!(outcome.err.contains("no --calibrate"), "{}", outcome.err);
     let text = outcome.success();
-    for part in ["simulated cores", "PREDICTED, not measured", "w.safetensors", "16 cores", "not written"] {
+    for part in [
+        "31.00 s, 2 windows",
+        "simulated cores",
+        "PREDICTED, not measured",
+        "w.safetensors",
+        "16 cores",
+        "not written",
+    ] {
         assert!(text.contains(part), "{part} in\n{text}");
     }
     assert_eq!(folder.names(""), ["long.wav", "w.safetensors"]);
+}
+
+#[test]
+fn every_window_of_a_recording_is_encoded() {
+    let folder = folder();
+    // Two windows of a recording with another rate and two channels; the first is the recording's first 30 s.
+    let whole = wav(8_000, 2, 40 * 8_000);
+    folder.file("whole.wav", &whole);
+    let mut first = wav(8_000, 2, 30 * 8_000);
+    first.truncate(44);
+    first.extend(&whole[44..44 + 30 * 8_000 * 4]);
+    folder.file("first.wav", &first);
+    let encode = |audio: &str, out: &str| {
+        let [audio, weights, out] = [audio, "good.safetensors", out].map(|n| folder.arg(n));
+        let calibrate = folder.arg("speech.wav");
+        let args =
+            ["encode", &audio, "--weights", &weights, "--out", &out, "--calibrate", &calibrate, "--json"];
+        serde_json::from_str::<Value>(&kiln(&args).success()).expect("one JSON object")
+    };
+    let report = encode("whole.wav", "whole.npy");
+    let one = encode("first.wav", "first.npy");
+    assert_eq!((&report["windows"], &one["windows"]), (&2.into(), &1.into()));
+    assert_eq!(report["dispatches"].as_u64(), one["dispatches"].as_u64().map(|n| 2 * n));
+    let ((shape, features), (_, expected)) = (npy(&folder.path("whole.npy")), npy(&folder.path("first.npy")));
+    assert_eq!(shape, [2 * POSITIONS as u64, WIDTH as u64]);
+    // The first window's last samples are resampled with what comes after them, far behind what the encoder reads.
+    assert_eq!(features[..expected.len()], expected);
+    assert_ne!(features[expected.len()..], expected);
 }
 
 /// Ctrl-C once the output is claimed, in the midst of the work on a whole window.

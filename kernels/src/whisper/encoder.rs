@@ -101,6 +101,29 @@ pub struct EncodeReport {
 }
 
 impl EncodeReport {
+    /// What another encoding took, after this one.
+    pub fn append(&mut self, next: EncodeReport) {
+        self.cycles += next.cycles;
+        self.controller_cycles += next.controller_cycles;
+        self.ddr_bytes += next.ddr_bytes;
+        self.l1_peak_bytes = self.l1_peak_bytes.max(next.l1_peak_bytes);
+        self.l2_peak_bytes = self.l2_peak_bytes.max(next.l2_peak_bytes);
+        self.dispatches += next.dispatches;
+        self.design_switches += next.design_switches;
+        for op in next.ops {
+            match self.ops.iter_mut().find(|known| known.name == op.name) {
+                Some(known) => {
+                    known.dispatches += op.dispatches;
+                    known.calls += op.calls;
+                    known.cycles += op.cycles;
+                }
+                None => self.ops.push(op),
+            }
+        }
+        self.work(next.cores);
+        self.last = next.last;
+    }
+
     fn add(&mut self, design: &str, dispatch: Dispatch) {
         self.cycles += dispatch.cycles;
         self.controller_cycles += dispatch.controller_cycles;
@@ -120,7 +143,11 @@ impl EncodeReport {
         self.ops[at].dispatches += 1;
         self.ops[at].calls += dispatch.calls;
         self.ops[at].cycles += dispatch.cycles;
-        for work in dispatch.cores {
+        self.work(dispatch.cores);
+    }
+
+    fn work(&mut self, cores: Vec<CoreWork>) {
+        for work in cores {
             match self.cores.iter_mut().find(|c| c.tile == work.tile) {
                 Some(core) => {
                     core.busy_cycles += work.busy_cycles;

@@ -186,12 +186,12 @@ mod tests {
     use crate::whisper::golden::{self, Golden};
     use crate::whisper::quantise::quantise;
     use crate::whisper::weights::EncoderWeights;
-    use crate::whisper::{ModelConfig, mel, reference, wav};
+    use crate::whisper::{ModelConfig, audio, mel, reference};
     use std::collections::BTreeMap;
     use std::path::Path;
 
     fn window(path: &Path) -> Array2<f32> {
-        mel::log_mel(&wav::read(path).unwrap().samples, 80)
+        mel::log_mel(&audio::read(path).unwrap().samples, 80)
     }
 
     /// Every tensor's signal to error ratio against the f32 encoder.

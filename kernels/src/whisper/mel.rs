@@ -4,8 +4,8 @@ use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 use realfft::RealFftPlanner;
 
+use super::audio::{SAMPLE_RATE, WINDOW_SAMPLES};
 use super::config::WINDOW_FRAMES;
-use super::wav::{SAMPLE_RATE, WINDOW_SAMPLES};
 
 /// Samples of one transform.
 const FFT: usize = 400;
@@ -82,7 +82,7 @@ fn mel_filters(mels: usize) -> Array2<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::whisper::{golden, wav};
+    use crate::whisper::{audio, golden};
 
     #[test]
     fn filters_have_unit_area_and_the_known_sparsity() {
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn jfk_equals_openai_whisper() {
         let Some(dir) = golden::data() else { return };
-        let audio = wav::read(&dir.join("jfk.wav")).unwrap();
+        let audio = audio::read(&dir.join("jfk.wav")).unwrap();
         let expected = golden::npy(&dir.join("jfk_mel_80x3000_f32.npy"));
         let got = log_mel(&audio.samples, 80).into_dyn();
         let worst = got.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);

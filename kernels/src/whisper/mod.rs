@@ -3,6 +3,7 @@
 //! Real audio becomes a log-mel spectrogram; [`QuantModel`] is the encoder with every number an integer, which is what
 //! the array executes and what the integer model of this module specifies bit for bit.
 
+pub mod audio;
 pub mod calibrate;
 pub mod checkpoint;
 pub mod config;
@@ -17,7 +18,6 @@ pub mod plan;
 pub mod quant;
 pub mod quantise;
 pub mod reference;
-pub mod wav;
 pub mod weights;
 
 pub use config::ModelConfig;

@@ -155,7 +155,7 @@ fn gelu_all(x: &mut Array2<f32>) {
 mod tests {
     use super::*;
     use crate::whisper::golden::{self, Golden};
-    use crate::whisper::{mel, wav};
+    use crate::whisper::{audio, mel};
 
     #[test]
     fn interpolated_gelu_is_exact() {
@@ -200,7 +200,7 @@ mod tests {
     fn tiny_equals_its_golden() {
         let Some(dir) = golden::data() else { return };
         let weights = EncoderWeights::load(&dir.join("tiny_en_encoder_f16.safetensors"), None).unwrap();
-        let audio = wav::read(&dir.join("jfk.wav")).unwrap();
+        let audio = audio::read(&dir.join("jfk.wav")).unwrap();
         let mut golden = Golden::open(&dir.join("tiny_en_jfk_golden.npz"));
         let start = std::time::Instant::now();
         let mut compared = 0;

@@ -7,7 +7,7 @@ use kiln_kernels::whisper::integer::{self, Tensor, quantise_mel};
 use kiln_kernels::whisper::mel::{first_frames, log_mel};
 use kiln_kernels::whisper::plan::Plan;
 use kiln_kernels::whisper::quantise::quantise;
-use kiln_kernels::whisper::{EncoderWeights, ModelConfig, wav};
+use kiln_kernels::whisper::{EncoderWeights, ModelConfig, audio};
 use ndarray::Array2;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -117,7 +117,7 @@ fn rand_small50_agrees() {
     let Some(dir) = data() else { return };
     let weights =
         EncoderWeights::load(&dir.join("rand_small50.safetensors"), None).unwrap_or_else(|e| panic!("{e}"));
-    let audio = wav::read(&dir.join("jfk.wav")).unwrap_or_else(|e| panic!("{e}"));
+    let audio = audio::read(&dir.join("jfk.wav")).unwrap_or_else(|e| panic!("{e}"));
     let mel = log_mel(&audio.samples, weights.config.mels);
     agree(&weights, &first_frames(mel.view(), weights.config.frames()));
 }
@@ -127,6 +127,6 @@ fn tiny_agrees_on_real_speech() {
     let Some(dir) = data() else { return };
     let path = dir.join("tiny_en_encoder_f16.safetensors");
     let weights = EncoderWeights::load(&path, None).unwrap_or_else(|e| panic!("{e}"));
-    let audio = wav::read(&dir.join("jfk.wav")).unwrap_or_else(|e| panic!("{e}"));
+    let audio = audio::read(&dir.join("jfk.wav")).unwrap_or_else(|e| panic!("{e}"));
     agree(&weights, &log_mel(&audio.samples, weights.config.mels));
 }

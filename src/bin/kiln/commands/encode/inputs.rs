@@ -4,9 +4,9 @@ use super::Args;
 use crate::commands::device;
 use anyhow::{Result, anyhow};
 use kiln::dsl::device::{Device, Profile};
+use kiln::kernels::whisper::audio::{self, Audio};
 use kiln::kernels::whisper::config::{ModelConfig, WINDOW_FRAMES};
 use kiln::kernels::whisper::npy::NpyWriter;
-use kiln::kernels::whisper::wav::{self, Audio};
 use kiln::kernels::whisper::weights::EncoderWeights;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -35,9 +35,9 @@ impl Inputs {
     pub fn read(args: &Args) -> Result<Inputs> {
         let mut problems = Problems::default();
         let output = args.out.as_deref().map(|path| problems.keep(claim(path, args)));
-        let audio = problems.keep(wav::read(&args.audio));
+        let audio = problems.keep(audio::read(&args.audio));
         let calibration: Vec<Option<Audio>> =
-            args.calibrate.iter().map(|path| problems.keep(wav::read(path))).collect();
+            args.calibrate.iter().map(|path| problems.keep(audio::read(path))).collect();
         let device = problems.keep(device(&args.device));
         let profile = device.as_ref().map(|device| {
             let name = args.profile.as_deref().unwrap_or(device.default_profile());

@@ -18,7 +18,9 @@ pub struct Report {
     audio: String,
     /// Its length.
     audio_s: f64,
-    /// Part of it that was encoded.
+    /// Windows of 30 s.
+    windows: usize,
+    /// Part of each that the encoder reads.
     window_s: f64,
     /// The encoder's name.
     model: String,
@@ -48,7 +50,7 @@ pub struct Report {
     predicted_ms: f64,
     /// Time by part, of a first run.
     predicted: Parts,
-    /// Length of a window over `predicted_ms`.
+    /// Length of all windows over `predicted_ms`.
     realtime_factor: f64,
     /// Useful multiply-accumulates: those of the encoder's matrices.
     macs: u64,
@@ -103,12 +105,14 @@ impl Report {
     pub fn new(
         args: &Args,
         inputs: &Inputs,
+        windows: usize,
         done: &EncodeReport,
         prediction: &Prediction,
         wall_s: f64,
     ) -> Report {
         let (config, device) = (&inputs.weights.config, &inputs.device);
         let predicted_ms = prediction.total_ms();
+        let macs = windows as u64 * config.macs();
         let path = |p: &std::path::PathBuf| p.display().to_string();
         let (weights, weights_seed) = match inputs.weights.source {
             WeightsSource::File(_) => ("file", None),
@@ -131,10 +135,11 @@ impl Report {
         };
         Report {
             audio: path(&args.audio),
-            audio_s: inputs.audio.total_s,
+            audio_s: inputs.audio.seconds(),
+            windows,
             window_s: window_s(config),
             model: config.name.clone(),
-            features_shape: [config.positions, config.d],
+            features_shape: [windows * config.positions, config.d],
             features: args.out.as_ref().map(path),
             scheme: SCHEME,
             weights,
@@ -154,9 +159,9 @@ impl Report {
                 design_switch_ms: prediction.switch_ms,
                 setup_ms: prediction.setup_ms,
             },
-            realtime_factor: window_s(config) * 1e3 / predicted_ms,
-            macs: config.macs(),
-            mac_utilisation: config.macs() as f64 / (peak_macs(device) * done.cycles as f64),
+            realtime_factor: windows as f64 * window_s(config) * 1e3 / predicted_ms,
+            macs,
+            mac_utilisation: macs as f64 / (peak_macs(device) * done.cycles as f64),
             ddr_bytes: done.ddr_bytes,
             l1_peak_bytes: done.l1_peak_bytes,
             l2_peak_bytes: done.l2_peak_bytes,
@@ -205,10 +210,12 @@ impl fmt::Display for Report {
 
 impl Report {
     fn asked(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let part = if self.audio_s > self.window_s {
-            format!("longer than the window: the first {} s were encoded", self.window_s)
-        } else {
-            format!("padded to {} s", self.window_s)
+        let part = match self.windows {
+            1 if self.audio_s > self.window_s => {
+                format!("longer than the encoder reads: the first {} s were encoded", self.window_s)
+            }
+            1 => format!("padded to {} s", self.window_s),
+            windows => format!("{windows} windows of 30 s, {} s of each encoded", self.window_s),
         };
         writeln!(f, "audio     {}: {:.2} s, {part}", self.audio, self.audio_s)?;
         match (&self.weights_file, self.weights_seed) {
