@@ -1,37 +1,46 @@
-//! Core time: what a kernel call costs its core, in cycles.
+//! Core time: what a kernel call costs its core, in cycles, and how big its code is.
 //!
-//! The model reads the machine instructions of each operation from the op table and every number
-//! from the device description. It is computed once a kernel into a [`KernelCost`]: constants of
-//! the call and of each loop. Executors add them as loops run, because trip counts may be run-time
-//! values; so cycles are exact and the same in every executor.
+//! ```text
+//! kernel --select--> instructions --graph--> dependences --modulo--> innermost loops
+//!                                                        '--list---> code around them --> KernelCost
+//! ```
 //!
-//! - A run of operations without a loop in it is scheduled into bundles greedily, longest path
-//!   first, with the slots and latencies of AIE2 (`schedule`).
-//! - An innermost loop is taken as software-pipelined: one iteration every `II` cycles, where `II`
-//!   is the larger of the slots' bound and the recurrences' bound, and one schedule length more for
-//!   filling and draining.
-//! - Loops around loops run their parts one after another and pay a branch each trip.
-//! - Loads and stores convert on the way where they can (`fuse`).
-//! - Addresses affine in scalars cost nothing: loads and stores increment their pointers.
-//! - Pure operations whose operands do not change in a loop are computed before it.
-//! - Bank conflicts, spills and what a compiler loses are not in it.
+//! The model reads the machine instructions of each operation from the op table, every number from
+//! the device description, and what a compiler loses from `compiler`. It is computed once a kernel
+//! into a [`KernelCost`]: constants of the call and of each loop. Executors add them as loops run,
+//! because trip counts may be run-time values; so cycles are exact and the same in every executor.
+//!
+//! - `select`: instructions of operations; loads and stores convert on the way where they can.
+//! - `region`: blocks cut into straight runs and loops, invariant operations moved out.
+//! - `graph`, `memory`: what must wait for what, in an iteration and across iterations.
+//! - `resources`: slots of a bundle and units that slots share.
+//! - `modulo`: innermost loops, an iteration every so many cycles; `registers`: whether they fit.
+//! - `list`: straight code; `nest`: puts loops and code together; `listing`: bundles and their bytes.
+//!
+//! `docs/timing.md` has the mechanisms, their reasons and their evidence. Bank conflicts are not in it.
 
-mod fuse;
+mod compiler;
 mod graph;
+mod list;
+mod listing;
+mod memory;
+mod modulo;
+mod nest;
 mod region;
-mod schedule;
+mod registers;
+mod resources;
+mod select;
+
+pub use listing::{Bundle, Issued, LoopFacts, Section, SectionKind};
 
 use super::live::live_ops;
 use crate::executor::CallCost;
-use fuse::{Fusion, fusions};
-use graph::Graph;
 use kiln_dsl::device::{Compiler, Device};
-use kiln_dsl::kernel::ops::{LatencyClass, Machine, Opcode, form, spec};
-use kiln_dsl::kernel::{BlockId, Imm, Kernel, OpData, OpId, Type, ValueId};
-use region::{Region, Regions};
-
-/// A hardware loop's count, start and end registers, one move each (`isa_timing` section 3).
-const LOOP_REGISTERS: u64 = 3;
+use kiln_dsl::kernel::ops::{LatencyClass, Opcode, form};
+use kiln_dsl::kernel::{BlockId, Kernel, OpId, Type};
+use nest::Nest;
+use region::Regions;
+use select::Selection;
 
 /// What a kernel's cost depends on besides the kernel: the core and the compiler.
 ///
@@ -53,13 +62,15 @@ impl<'d> From<&'d Device> for CoreModel<'d> {
 /// What a loop adds each time it runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LoopCost {
-    /// Cycles before the first iteration, spent even when there is none.
+    /// Cycles spent even when there is no iteration.
     pub setup_cycles: u64,
-    /// Cycles of the first iteration, from its first bundle to its last result. Of a loop around
-    /// loops: without those, as in `next_cycles`.
-    pub length_cycles: u64,
-    /// Cycles of each further iteration: the initiation interval of a pipelined loop.
-    pub next_cycles: u64,
+    /// Cycles that filling and draining add when there is one.
+    pub ramp_cycles: u64,
+    /// Cycles of each iteration. Of a loop around loops: without those.
+    pub interval_cycles: u64,
+    /// Iterations' worth of intervals that the code around the loop has in it: it fills and drains
+    /// the loop. Never more than the loop is known to run.
+    pub peeled_trips: u64,
     /// Multiply-accumulates of one iteration, without inner loops.
     pub macs: u64,
 }
@@ -69,10 +80,20 @@ impl LoopCost {
     pub fn add(&self, trips: u64, total: &mut CallCost) {
         total.cycles += self.setup_cycles;
         if trips > 0 {
-            total.cycles += self.length_cycles + (trips - 1) * self.next_cycles;
+            total.cycles += self.ramp_cycles;
         }
+        total.cycles += trips.saturating_sub(self.peeled_trips) * self.interval_cycles;
         total.macs += self.macs * trips;
     }
+}
+
+/// What a kernel takes of the core's memories besides its parameters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CodeSize {
+    /// Program memory: bundles.
+    pub program_bytes: u32,
+    /// Stack: spilled registers and saved ones.
+    pub frame_bytes: u32,
 }
 
 /// What a kernel costs: of the call itself, and of each loop.
@@ -81,23 +102,13 @@ pub struct KernelCost {
     call: CallCost,
     /// By operation id; zeros for what is no loop.
     loops: Vec<LoopCost>,
+    size: CodeSize,
 }
 
 impl KernelCost {
     /// The cost of `kernel` on the cores of `model`.
     pub fn new<'d>(kernel: &Kernel, model: impl Into<CoreModel<'d>>) -> KernelCost {
-        let CoreModel { device, compiler: _ } = model.into();
-        let regions = Regions::new(kernel, &live_ops(kernel));
-        let loops = vec![LoopCost::default(); kernel.ops.len()];
-        let mut model = Model { kernel, device, regions: &regions, fusions: fusions(kernel), loops };
-        let body = model.nest(Kernel::BODY);
-        let modes = [Opcode::SetRounding, Opcode::SetSaturation].into_iter().flat_map(|op| &spec(op).forms);
-        let modes: u64 = modes.flat_map(|f| &f.machine).map(|m| occupied(device, m)).sum();
-        let cycles = u64::from(device.core_timing.call_cycles()) + modes + body;
-        KernelCost {
-            call: CallCost { cycles, macs: macs_of_block(kernel, Kernel::BODY) },
-            loops: model.loops,
-        }
+        Schedule::new(kernel, model).cost
     }
 
     /// The call, its modes and everything outside loops.
@@ -109,76 +120,42 @@ impl KernelCost {
     pub fn of_loop(&self, op: OpId) -> LoopCost {
         self.loops.get(op.index()).copied().unwrap_or_default()
     }
-}
 
-/// Cycles of instructions that nothing overlaps.
-fn occupied(device: &Device, machine: &Machine) -> u64 {
-    u64::from(device.latency_cycles(machine.latency)) * u64::from(machine.times)
-}
-
-struct Model<'a> {
-    kernel: &'a Kernel,
-    device: &'a Device,
-    regions: &'a Regions,
-    fusions: Vec<Fusion>,
-    loops: Vec<LoopCost>,
-}
-
-impl Model<'_> {
-    /// Cycles of one run of a block without its inner loops, whose costs are noted.
-    fn nest(&mut self, block: BlockId) -> u64 {
-        let mut cycles = 0;
-        for region in self.regions.of(block) {
-            match region {
-                Region::Straight(ops) => {
-                    cycles += u64::from(
-                        Graph::straight(self.kernel, self.device, &self.fusions, ops).list_schedule(),
-                    );
-                }
-                Region::Loop(op) => self.price(*op),
-            }
-        }
-        cycles
+    /// Program and stack bytes.
+    pub fn size(&self) -> CodeSize {
+        self.size
     }
+}
 
-    fn price(&mut self, op: OpId) {
-        let data = self.kernel.op(op);
-        let Some(body) = data.body else { return };
-        let timing = &self.device.core_timing;
-        let branch = u64::from(timing.branch_cycles());
-        // A hardware loop's end must be fetched some bundles after its registers are set.
-        let bundles = u64::from(timing.loop_setup_bundles());
-        let (length_cycles, next_cycles, late) = match self.regions.innermost(body) {
-            Some(ops) => {
-                let graph = Graph::of_loop(self.kernel, self.device, &self.fusions, data, ops);
-                let length = u64::from(graph.list_schedule());
-                (length, u64::from(graph.initiation_interval()), bundles.saturating_sub(length))
-            }
-            None => {
-                let each = self.nest(body) + branch;
-                (each, each, 0)
-            }
+/// A kernel's code: its cost, and the bundles it comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Schedule {
+    /// Cycles and sizes.
+    pub cost: KernelCost,
+    /// The code, in order.
+    pub sections: Vec<Section>,
+}
+
+/// Bytes of a 256-bit part of a register in the frame.
+const PART_BYTES: u32 = 32;
+
+impl Schedule {
+    /// Schedules `kernel` for the cores of `model`.
+    pub fn new<'d>(kernel: &Kernel, model: impl Into<CoreModel<'d>>) -> Schedule {
+        let model = model.into();
+        let regions = Regions::new(kernel, &live_ops(kernel));
+        let selection = Selection::new(kernel);
+        let mut nest = Nest::new(kernel, model, &selection, &regions);
+        let (body, sections) = nest.kernel();
+        // The jump here; the return is part of the body, whose last bundles fill its delay slots.
+        let cycles = u64::from(model.device.core_timing.branch_cycles()) + body;
+        let size = CodeSize {
+            program_bytes: sections.iter().map(Section::bytes).sum(),
+            frame_bytes: nest.spilled * PART_BYTES,
         };
-        let unrolled = matches!(data.imm, Imm::Loop { hint, .. } if hint.unroll);
-        let guard = if runs_at_least_once(self.kernel, data) { 0 } else { branch };
-        let setup_cycles = if unrolled { 0 } else { LOOP_REGISTERS + late + guard };
-        self.loops[op.index()] =
-            LoopCost { setup_cycles, length_cycles, next_cycles, macs: macs_of_block(self.kernel, body) };
+        let call = CallCost { cycles, macs: macs_of_block(kernel, Kernel::BODY) };
+        Schedule { cost: KernelCost { call, loops: nest.loops, size }, sections }
     }
-}
-
-/// Whether bounds or hint prove a first iteration, so that no branch guards it.
-fn runs_at_least_once(kernel: &Kernel, data: &OpData) -> bool {
-    let constant = |value: ValueId| {
-        let by = kernel.ops.iter().find(|op| op.results.first() == Some(&value))?;
-        match (by.opcode, &by.imm) {
-            (Opcode::SConst, Imm::Int(n)) => Some(*n),
-            _ => None,
-        }
-    };
-    let hinted = matches!(data.imm, Imm::Loop { hint, .. } if hint.min_trips > 0);
-    let [lo, hi, ..] = data.operands.as_slice() else { return hinted };
-    hinted || matches!((constant(*lo), constant(*hi)), (Some(lo), Some(hi)) if lo < hi)
 }
 
 /// Useful multiply-accumulates of a block, without inner loops: M x K x N of a matrix product, one

@@ -3,7 +3,7 @@
 mod commands;
 
 use clap::{Parser, Subcommand};
-use commands::{emit, encode, fit, insts, list, run, validate};
+use commands::{asm, emit, encode, fit, insts, list, run, validate};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -24,6 +24,7 @@ enum Command {
     Fit(fit::Args),
     Insts(insts::Args),
     Validate(validate::Args),
+    Asm(asm::Args),
 }
 
 fn main() -> ExitCode {
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Fit(args) => fit::fit(args, &mut out),
         Command::Insts(args) => insts::insts(args, &mut out),
         Command::Validate(args) => validate::validate(args, &mut out),
+        Command::Asm(args) => asm::asm(args, &mut out),
     };
     match done.and_then(|code| out.flush().map(|()| code).map_err(Into::into)) {
         Ok(code) => code,

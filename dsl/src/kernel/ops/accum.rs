@@ -169,8 +169,10 @@ pub(super) fn fill(t: &mut Table) {
         ($kind:ident, $whole:literal, $half:literal) => {{
             let (w, h) = (Type::accum(AccKind::$kind, $whole), Type::accum(AccKind::$kind, $half));
             const BYTES: usize = $half * AccKind::$kind.bytes() as usize;
+            // Halves of 512 bits are registers of their own (bml, bmh); smaller ones are moved.
             let mov = |n| vec![vec("vmov", LatencyClass::AccAlu, n)];
-            t.pure(Opcode::AccHalf, &[w], h, half::<BYTES>, "$0.extract<$N>($i)", mov(1));
+            let taken = if BYTES < 64 { mov(1) } else { vec![] };
+            t.pure(Opcode::AccHalf, &[w], h, half::<BYTES>, "$0.extract<$N>($i)", taken);
             t.pure(Opcode::AccConcat, &[h, h], w, concat::<BYTES>, "aie::concat($0, $1)", mov(2));
         }};
     }

@@ -230,6 +230,33 @@ pub enum Slot {
     Lng,
 }
 
+impl Slot {
+    /// The name in this project's texts.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Slot::Lda => "lda",
+            Slot::Ldb => "ldb",
+            Slot::St => "st",
+            Slot::Alu => "alu",
+            Slot::Mv => "mv",
+            Slot::Vec => "vec",
+            Slot::Lng => "lng",
+        }
+    }
+
+    /// Bits of an instruction of the slot in its bundle (`isa_timing.md` section 1).
+    pub const fn encoded_bits(self) -> u32 {
+        match self {
+            Slot::Lda | Slot::St => 21,
+            Slot::Ldb => 16,
+            Slot::Alu => 20,
+            Slot::Mv => 22,
+            Slot::Vec => 26,
+            Slot::Lng => 42,
+        }
+    }
+}
+
 /// A latency class; its cycles are in the device YAML under this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LatencyClass {

@@ -236,9 +236,11 @@ pub(super) fn fill(t: &mut Table) {
         ($rust:ty, $elem:ident, $whole:literal, $half:literal) => {{
             let (w, h) = (Type::vector(Elem::$elem, $whole), Type::vector(Elem::$elem, $half));
             const BYTES: usize = $half * size_of::<$rust>();
-            // Halves of 256 bits and more are registers of their own (wl, wh); a 128-bit half moves.
+            // Halves of 256 bits and more are registers of their own (wl, wh): one is taken out by its
+            // name, and moved into another register. A 128-bit half is shifted.
             let moves = |n| if BYTES < 32 { vec![mv("vshift", n)] } else { vec![mv("vmov", n)] };
-            t.pure(Opcode::Half, &[w], h, half::<BYTES>, "$0.extract<$N>($i)", moves(1));
+            let taken = if BYTES < 32 { moves(1) } else { vec![] };
+            t.pure(Opcode::Half, &[w], h, half::<BYTES>, "$0.extract<$N>($i)", taken);
             t.pure(Opcode::Concat, &[h, h], w, concat::<BYTES>, "aie::concat($0, $1)", moves(2));
         }};
     }

@@ -1,21 +1,56 @@
-//! The dependence graph of a straight run of operations or of one loop iteration.
+//! The dependence graph of a region of straight code or of one iteration of a loop.
 
-use super::fuse::{Fusion, loading};
-use super::{accumulates, flow_cycles};
+use super::memory::{Access, Stepping, may_meet, meets_after};
+use super::registers::Def;
+use super::resources::{Mask, SRS_UNIT, bits, load_of};
+use super::select::{Selection, uses_srs_unit};
+use super::{accumulates, flow_cycles, is_accumulator};
 use kiln_dsl::device::Device;
-use kiln_dsl::kernel::ops::{Effect, LatencyClass, Machine, Opcode, Slot, form, scalar_store_machine, spec};
-use kiln_dsl::kernel::{AccKind, Address, Imm, Kernel, OpData, OpId, Type, ValueId, access};
+use kiln_dsl::kernel::ops::{Effect, LatencyClass, Machine, Opcode, Slot, spec};
+use kiln_dsl::kernel::{AccKind, Kernel, OpData, OpId, ParamId, Type, ValueId, access};
 use smallvec::SmallVec;
 
 /// One machine instruction.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
+    /// The operation it belongs to.
+    pub op: Option<OpId>,
+    pub mnemonic: &'static str,
     /// Slots it may issue in, preferred first.
     pub slots: &'static [Slot],
     /// Class of its result.
     pub class: LatencyClass,
-    /// Cycles after issue until the run may end: the latency of results that others wait for.
+    /// What it occupies besides its slot.
+    pub also: Mask,
+    /// Cycles after issue until the region may end.
     pub tail: u32,
+    /// The register that it writes.
+    pub def: Option<Def>,
+    /// The memory that it accesses.
+    pub memory: Option<(ParamId, bool)>,
+    /// The first cycle it may issue in, of the region.
+    pub earliest: u32,
+    /// Of an instruction without slots, which stands for one of the loop before the region: when it
+    /// really issues, from the region's first cycle.
+    pub issued: i64,
+}
+
+impl Node {
+    /// An instruction without register or memory.
+    pub fn new(mnemonic: &'static str, slots: &'static [Slot], class: LatencyClass) -> Node {
+        Node {
+            op: None,
+            mnemonic,
+            slots,
+            class,
+            also: 0,
+            tail: 1,
+            def: None,
+            memory: None,
+            earliest: 0,
+            issued: 0,
+        }
+    }
 }
 
 /// The second must issue at least `cycles` after the first of `distance` iterations before.
@@ -25,6 +60,15 @@ pub(super) struct Edge {
     pub to: usize,
     pub cycles: u32,
     pub distance: u32,
+    /// Cycles after its issue in which the second reads the register of the first; `None`: it does not.
+    pub reads_after: Option<u32>,
+}
+
+/// A use of a value from outside the graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OutsideUse {
+    pub value: ValueId,
+    pub node: usize,
 }
 
 /// Instructions and what orders them.
@@ -32,6 +76,12 @@ pub(super) struct Edge {
 pub(super) struct Graph {
     pub nodes: Vec<Node>,
     pub edges: Vec<Edge>,
+    /// Uses of values that are the same in all iterations, or made before the region.
+    pub outside: Vec<OutsideUse>,
+    /// Uses, in a loop's first iteration, of the values that it starts from.
+    pub inits: Vec<OutsideUse>,
+    /// Where values come from that others may use later.
+    pub made: Vec<(ValueId, SmallVec<[usize; 2]>)>,
 }
 
 /// Cycles between accesses that must stay in order but pass no value: the next bundle.
@@ -40,10 +90,19 @@ const ORDER_CYCLES: u32 = 1;
 /// What makes a value.
 #[derive(Clone, Copy, Debug)]
 enum Source {
-    /// An instruction of this iteration.
+    /// An instruction of this graph.
     Node(usize),
     /// A carried argument of the loop, by position.
     Carried(usize),
+}
+
+impl Source {
+    fn node(&self) -> Option<usize> {
+        match *self {
+            Source::Node(node) => Some(node),
+            Source::Carried(_) => None,
+        }
+    }
 }
 
 /// A use of a carried argument.
@@ -53,150 +112,232 @@ struct CarriedUse {
     ty: Type,
 }
 
-struct Access<'k> {
-    address: &'k Address,
-    size_bytes: u64,
-    writes: bool,
-    /// Reads, changes and writes a word: keeps all other accesses off (`isa_timing` section 2).
-    excludes: bool,
-    nodes: Vec<usize>,
+/// Cycles and classes of the instructions that make one value.
+type Issues = SmallVec<[(i64, LatencyClass); 2]>;
+
+/// What a pipelined loop leaves to the region after it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Drain {
+    /// Cycle of the region, negative before it, in which each result's instructions issue.
+    pub results: Vec<(ValueId, Issues)>,
+    /// Last accesses: parameter, whether written, cycle and latency.
+    pub accesses: Vec<(ParamId, bool, i64, u32)>,
 }
 
-struct Builder<'k> {
+/// Builds one graph, operation by operation.
+pub(super) struct Builder<'k> {
     kernel: &'k Kernel,
     device: &'k Device,
+    selection: &'k Selection<'k>,
     graph: Graph,
     sources: Vec<SmallVec<[Source; 2]>>,
     carried_uses: Vec<CarriedUse>,
-    fusions: &'k [Fusion],
     /// Carried values that each value starts.
     starts: Vec<u32>,
     accesses: Vec<Access<'k>>,
+    drained: Vec<(ParamId, bool, i64, u32)>,
     modes: Vec<usize>,
     /// Reads and writes of the cascade, in order.
     cascade: Vec<(Opcode, usize)>,
-}
-
-impl Graph {
-    /// The graph of a straight run; results used elsewhere have their latency as tail.
-    pub fn straight(kernel: &Kernel, device: &Device, fusions: &[Fusion], ops: &[OpId]) -> Graph {
-        let mut builder = Builder::new(kernel, device, fusions);
-        builder.add_all(ops);
-        builder.finish(ops)
-    }
-
-    /// The graph of one iteration of the loop `data` whose body is `ops`, with what iterations
-    /// pass on to later ones.
-    pub fn of_loop(
-        kernel: &Kernel,
-        device: &Device,
-        fusions: &[Fusion],
-        data: &OpData,
-        ops: &[OpId],
-    ) -> Graph {
-        let mut builder = Builder::new(kernel, device, fusions);
-        let body = data.body.map(|b| kernel.block(b));
-        let args = body.map_or(&[][..], |b| b.args.get(1..).unwrap_or_default());
-        for (i, arg) in args.iter().enumerate() {
-            builder.sources[arg.index()].push(Source::Carried(i));
-        }
-        builder.add_all(ops);
-        let yielded = body.and_then(|b| b.ops.last()).map_or(&[][..], |&op| &kernel.op(op).operands);
-        builder.close_values(yielded);
-        builder.close_memory(data);
-        builder.close_cascade();
-        builder.finish(ops)
-    }
+    epoch: u32,
+    /// Offset registers: value, coefficient and what writes them.
+    offsets: Vec<(ValueId, i64, usize)>,
+    /// The loop around, when the region holds parts of two of its iterations.
+    around: Option<Stepping>,
 }
 
 impl<'k> Builder<'k> {
-    fn new(kernel: &'k Kernel, device: &'k Device, fusions: &'k [Fusion]) -> Builder<'k> {
+    pub fn new(kernel: &'k Kernel, device: &'k Device, selection: &'k Selection<'k>) -> Builder<'k> {
         Builder {
             kernel,
             device,
+            selection,
             graph: Graph::default(),
             sources: vec![SmallVec::new(); kernel.values.len()],
             carried_uses: Vec::new(),
-            fusions,
             starts: starts(kernel),
             accesses: Vec::new(),
+            drained: Vec::new(),
             modes: Vec::new(),
             cascade: Vec::new(),
+            epoch: 0,
+            offsets: Vec::new(),
+            around: None,
         }
     }
 
-    fn add_all(&mut self, ops: &[OpId]) {
+    /// The graph of one iteration of the loop `data` whose body is `ops`, with what iterations pass
+    /// on to later ones.
+    pub fn of_loop(mut self, data: &OpData, ops: &[OpId], along: Stepping) -> Graph {
+        let body = data.body.map(|b| self.kernel.block(b));
+        let args = body.map_or(&[][..], |b| b.args.get(1..).unwrap_or_default());
+        for (i, arg) in args.iter().enumerate() {
+            self.sources[arg.index()].push(Source::Carried(i));
+        }
+        self.add_all(ops);
+        let yielded = body.and_then(|b| b.ops.last()).map_or(&[][..], |&op| &self.kernel.op(op).operands);
+        let inits = data.operands.get(2..).unwrap_or_default();
+        self.close_values(yielded, inits);
+        self.close_memory(along);
+        self.close_cascade();
+        let yields = yielded.iter().zip(&data.results);
+        for (&from, &to) in yields {
+            self.sources[to.index()] = self.sources[from.index()].clone();
+        }
+        self.finish()
+    }
+
+    /// What the loop before this region leaves.
+    pub fn after(&mut self, drain: &Drain) {
+        for (value, issues) in &drain.results {
+            let ty = self.kernel.ty(*value);
+            for &(issued, class) in issues {
+                let def = Def::of(ty, issues.len());
+                let node = self.add_free(Node { issued, def, ..Node::new("", &[], class) });
+                self.sources[value.index()].push(Source::Node(node));
+            }
+        }
+        self.drained.extend(&drain.accesses);
+    }
+
+    /// What follows belongs to the next iteration of the loop `data`, whose body ends here.
+    pub fn next_iteration(&mut self, data: &OpData, along: Stepping) {
+        let body = data.body.map(|b| self.kernel.block(b));
+        let args = body.map_or(&[][..], |b| b.args.get(1..).unwrap_or_default());
+        let yielded = body.and_then(|b| b.ops.last()).map_or(&[][..], |&op| &self.kernel.op(op).operands);
+        let next: Vec<_> = yielded.iter().map(|v| self.sources[v.index()].clone()).collect();
+        for (arg, sources) in args.iter().zip(next) {
+            self.sources[arg.index()] = sources;
+        }
+        self.epoch += 1;
+        self.around = Some(along);
+    }
+
+    pub fn add_all(&mut self, ops: &[OpId]) {
         for &op in ops {
             self.add(op);
         }
     }
 
+    /// Adds an instruction that belongs to no operation and depends on nothing.
+    pub fn add_free(&mut self, node: Node) -> usize {
+        self.graph.nodes.push(node);
+        self.graph.nodes.len() - 1
+    }
+
     fn add(&mut self, op: OpId) {
-        let (kernel, data) = (self.kernel, self.kernel.op(op));
-        let (stages, load) = match self.fusions[op.index()] {
-            Fusion::None => (machine(kernel, data), None),
-            Fusion::Absorbed => (Vec::new(), None),
-            Fusion::Loads(load) => (loading(kernel, op), Some(kernel.op(load))),
-        };
-        let nodes = self.stages(&stages);
+        let data = self.kernel.op(op);
+        let stages = self.selection.of(op);
+        let accessed = self.selection.accesses(op).map(|op| self.kernel.op(op));
+        let nodes = self.stages(op, &stages, accessed);
         let first: Vec<usize> = nodes.first().cloned().unwrap_or_default();
         let last: Vec<usize> = nodes.last().cloned().unwrap_or_default();
-        let terms = data.address.iter().flat_map(|a| a.terms.iter().map(|(v, _)| v));
-        let used: Vec<ValueId> = data.operands.iter().chain(terms).copied().collect();
-        for &value in &used {
+        for &value in &data.operands {
             self.use_value(value, &first);
+        }
+        for &(value, coefficient) in accessed.iter().flat_map(|d| d.address.iter()).flat_map(|a| &a.terms) {
+            if let Some(offset) = self.offset(op, value, coefficient) {
+                first.iter().for_each(|&node| self.flow(offset, node, Type::Scalar, 0));
+            }
         }
         // An operation without instructions renames its operands.
         let made: SmallVec<[Source; 2]> = if nodes.is_empty() {
-            used.iter().flat_map(|v| self.sources[v.index()].clone()).collect()
+            data.operands.iter().flat_map(|v| self.sources[v.index()].clone()).collect()
         } else {
             last.iter().map(|&n| Source::Node(n)).collect()
         };
         for result in &data.results {
+            self.define(*result, &last);
             self.sources[result.index()] = made.clone();
-            self.copy_starts(*result, &made);
+            self.start_again(op, *result, &last);
         }
-        if self.fusions[op.index()] != Fusion::Absorbed {
-            self.order(load.unwrap_or(data), nodes.concat());
+        self.order(accessed.filter(|_| !nodes.is_empty()).unwrap_or(data), nodes.concat());
+    }
+
+    /// The instruction that puts an address term made here into an offset register, scaled to bytes
+    /// before. Loop indices and values from outside are in pointers that step.
+    fn offset(&mut self, op: OpId, value: ValueId, coefficient: i64) -> Option<usize> {
+        let made: SmallVec<[usize; 2]> =
+            self.sources[value.index()].iter().filter_map(Source::node).collect();
+        if made.is_empty() {
+            return None;
+        }
+        if let Some(&(.., node)) = self.offsets.iter().find(|o| (o.0, o.1) == (value, coefficient)) {
+            return Some(node);
+        }
+        let one =
+            |mnemonic, slots| Node { op: Some(op), ..Node::new(mnemonic, slots, LatencyClass::ScalarAlu) };
+        let scale = (coefficient != 1).then(|| self.add_free(one("lshl", &[Slot::Alu])));
+        let node = self.add_free(one("mov", &[Slot::Mv]));
+        if let Some(scale) = scale {
+            self.flow(scale, node, Type::Scalar, 0);
+        }
+        made.iter().for_each(|&from| self.flow(from, scale.unwrap_or(node), Type::Scalar, 0));
+        self.offsets.push((value, coefficient, node));
+        Some(node)
+    }
+
+    /// Says which registers the instructions that make `value` write: together, all of it.
+    fn define(&mut self, value: ValueId, nodes: &[usize]) {
+        let def = Def::of(self.kernel.ty(value), nodes.len());
+        for &node in nodes {
+            self.graph.nodes[node].def = def;
         }
     }
 
-    /// A value that starts several carried values is copied into the registers of all but one.
-    fn copy_starts(&mut self, value: ValueId, made: &[Source]) {
-        let ty = self.kernel.ty(value);
-        let (slots, class) = copy(ty);
+    /// A value that starts several carried values is in the registers of each: made again where that
+    /// needs no operand, else copied.
+    fn start_again(&mut self, op: OpId, value: ValueId, made: &[usize]) {
+        let data = self.kernel.op(op);
+        let (ty, again) = (self.kernel.ty(value), data.operands.is_empty() && data.address.is_none());
         for _ in 1..self.starts[value.index()] {
-            let node = self.graph.nodes.len();
-            let tail = self.device.latency_cycles(class);
-            self.graph.nodes.push(Node { slots, class, tail });
-            for source in made {
-                if let Source::Node(from) = *source {
-                    self.flow(from, node, ty, 0);
+            let copies: Vec<Node> = match again {
+                true => made.iter().map(|&n| self.graph.nodes[n].clone()).collect(),
+                false => vec![copy(op, ty)],
+            };
+            for node in copies {
+                let at = self.add_free(node);
+                if !again {
+                    made.iter().for_each(|&from| self.flow(from, at, ty, 0));
                 }
+                self.sources[value.index()].push(Source::Node(at));
             }
         }
     }
 
     /// Adds the instructions of an operation; each stage waits for the one before.
-    fn stages(&mut self, stages: &[Machine]) -> Vec<Vec<usize>> {
+    fn stages(&mut self, op: OpId, stages: &[Machine], accessed: Option<&OpData>) -> Vec<Vec<usize>> {
         let mut added: Vec<Vec<usize>> = Vec::new();
+        let address = accessed.and_then(|data| data.address.as_ref().map(|a| (data, a.param)));
         for machine in stages {
             let mut stage = Vec::new();
             for _ in 0..machine.times {
-                let node = self.graph.nodes.len();
-                self.graph.nodes.push(Node { slots: machine.slots, class: machine.latency, tail: 1 });
+                let mut node = Node::new(machine.mnemonic, machine.slots, machine.latency);
+                node.op = Some(op);
+                node.def = Def::between(machine.latency);
+                if let Some((data, param)) = address.filter(|_| touches_memory(machine)) {
+                    node.memory = Some((param, spec(data.opcode).effect == Effect::Write));
+                    if machine.latency != LatencyClass::LoadScalar && spec(data.opcode).effect == Effect::Read
+                    {
+                        node.also |= load_of(param);
+                    }
+                }
+                if machine.latency == LatencyClass::LoadLut {
+                    // Both load units (`isa_timing` section 2).
+                    node.also = bits(Slot::Lda);
+                }
+                if uses_srs_unit(machine.mnemonic) {
+                    node.also |= SRS_UNIT;
+                }
+                let at = self.add_free(node);
                 for &before in added.last().into_iter().flatten() {
-                    let class = self.graph.nodes[before].class;
-                    let cycles = flow_cycles(self.device, class, machine.latency, Type::Scalar);
-                    self.graph.edges.push(Edge { from: before, to: node, cycles, distance: 0 });
+                    self.flow(before, at, Type::Scalar, 0);
                 }
                 // Several products of one operation add up in one accumulator.
                 if let (Some(&before), Some(_)) = (stage.last(), accumulates(machine.latency)) {
-                    let ty = Type::accum(AccKind::Acc32, 16);
-                    let cycles = flow_cycles(self.device, machine.latency, machine.latency, ty);
-                    self.graph.edges.push(Edge { from: before, to: node, cycles, distance: 0 });
+                    self.flow(before, at, Type::accum(AccKind::Acc32, 16), 0);
                 }
-                stage.push(node);
+                stage.push(at);
             }
             added.push(stage);
         }
@@ -205,8 +346,12 @@ impl<'k> Builder<'k> {
 
     fn use_value(&mut self, value: ValueId, users: &[usize]) {
         let ty = self.kernel.ty(value);
-        for source in self.sources[value.index()].clone() {
-            for &node in users {
+        let sources = self.sources[value.index()].clone();
+        for &node in users {
+            if sources.is_empty() {
+                self.graph.outside.push(OutsideUse { value, node });
+            }
+            for &source in &sources {
                 match source {
                     Source::Node(from) => self.flow(from, node, ty, 0),
                     Source::Carried(arg) => self.carried_uses.push(CarriedUse { arg, node, ty }),
@@ -215,48 +360,93 @@ impl<'k> Builder<'k> {
         }
     }
 
+    fn not_before(&mut self, node: usize, cycle: i64) {
+        let node = &mut self.graph.nodes[node];
+        node.earliest = node.earliest.max(u32::try_from(cycle).unwrap_or(0));
+    }
+
     fn flow(&mut self, from: usize, to: usize, ty: Type, distance: u32) {
-        let cycles = flow_cycles(self.device, self.graph.nodes[from].class, self.graph.nodes[to].class, ty);
-        self.graph.edges.push(Edge { from, to, cycles, distance });
+        let class = self.graph.nodes[to].class;
+        let Node { class: made_by, issued, .. } = self.graph.nodes[from];
+        let cycles = i64::from(flow_cycles(self.device, made_by, class, ty)) + issued;
+        let cycles = u32::try_from(cycles).unwrap_or(0);
+        let late = is_accumulator(ty) && accumulates(class).is_some();
+        let reads_after = if late { self.device.core_timing.accumulator_read_cycle() - 1 } else { 0 };
+        self.graph.edges.push(Edge { from, to, cycles, distance, reads_after: Some(reads_after) });
+    }
+
+    fn keep_order(&mut self, from: usize, to: usize, cycles: u32, distance: u32) {
+        self.graph.edges.push(Edge { from, to, cycles, distance, reads_after: None });
     }
 
     /// Orders memory accesses, mode changes and the cascade after what came before them in this iteration.
     fn order(&mut self, data: &'k OpData, nodes: Vec<usize>) {
-        for &mode in &self.modes {
+        if nodes.is_empty() {
+            return;
+        }
+        for mode in self.modes.clone() {
             let cycles = self.device.latency_cycles(self.graph.nodes[mode].class);
-            self.graph.edges.extend(nodes.iter().map(|&to| Edge { from: mode, to, cycles, distance: 0 }));
+            nodes.iter().for_each(|&to| self.keep_order(mode, to, cycles, 0));
         }
         if spec(data.opcode).effect == Effect::Mode {
-            let before = 0..nodes.first().copied().unwrap_or(0);
             for &to in &nodes {
-                let edge = |from| Edge { from, to, cycles: ORDER_CYCLES, distance: 0 };
-                self.graph.edges.extend(before.clone().map(edge));
+                (0..nodes[0]).for_each(|from| self.keep_order(from, to, ORDER_CYCLES, 0));
             }
             self.modes.extend(&nodes);
         }
         if spec(data.opcode).effect == Effect::Cascade {
             for &to in &nodes {
-                let before = self.cascade.iter().rev().find(|(opcode, _)| *opcode == data.opcode);
-                if let Some(&(_, from)) = before {
-                    let cycles = self.cascade_cycles(data.opcode);
-                    self.graph.edges.push(Edge { from, to, cycles, distance: 0 });
+                let before = self.cascade.iter().rev().find(|(opcode, _)| *opcode == data.opcode).copied();
+                if let Some((_, from)) = before {
+                    self.keep_order(from, to, self.cascade_cycles(data.opcode), 0);
                 }
                 self.cascade.push((data.opcode, to));
             }
         }
+        self.order_memory(data, nodes);
+    }
+
+    fn order_memory(&mut self, data: &'k OpData, nodes: Vec<usize>) {
         let Some(address) = &data.address else { return };
+        let nodes: Vec<usize> = nodes.into_iter().filter(|&n| self.graph.nodes[n].memory.is_some()).collect();
         let writes = spec(data.opcode).effect == Effect::Write;
         // A lookup may read its whole table.
         let whole = self.kernel.param(address.param).bytes();
         let size_bytes = access(self.kernel, data).map_or(whole, |a| u64::from(a.size_bytes));
         let excludes = nodes.iter().any(|&n| self.graph.nodes[n].class == LatencyClass::PartStore);
-        let access = Access { address, size_bytes, writes, excludes, nodes };
-        for before in &self.accesses {
-            if may_meet(before, &access) {
-                join(&mut self.graph, self.device, before, &access, 0);
+        let access = Access { address, size_bytes, writes, excludes, nodes, epoch: self.epoch };
+        let drained = self.drained.clone();
+        for (_, written, cycle, latency) in drained.iter().filter(|d| d.0 == address.param && (d.1 || writes))
+        {
+            let wait = if *written && !writes { *latency } else { ORDER_CYCLES };
+            for &node in &access.nodes {
+                self.not_before(node, cycle + i64::from(wait));
             }
         }
+        let before = std::mem::take(&mut self.accesses);
+        for earlier in &before {
+            let meets = match self.around {
+                Some(along) if earlier.epoch != access.epoch => {
+                    self.meets_after(earlier, &access, along) == Some(1)
+                }
+                _ => may_meet(earlier, &access),
+            };
+            if meets {
+                self.join(earlier, &access, 0);
+            }
+        }
+        self.accesses = before;
         self.accesses.push(access);
+    }
+
+    fn join(&mut self, earlier: &Access, later: &Access, distance: u32) {
+        for &from in &earlier.nodes {
+            for &to in &later.nodes {
+                let passes = earlier.excludes || (earlier.writes && !later.writes);
+                let latency = self.device.latency_cycles(self.graph.nodes[from].class);
+                self.keep_order(from, to, if passes { latency } else { ORDER_CYCLES }, distance);
+            }
+        }
     }
 
     /// Cycles from one read or write of the cascade to the next of its kind.
@@ -270,17 +460,20 @@ impl<'k> Builder<'k> {
     /// Keeps the cascade's order from one iteration to the next.
     fn close_cascade(&mut self) {
         for opcode in [Opcode::CascadePut, Opcode::CascadeGet] {
-            let mut of = self.cascade.iter().filter(|c| c.0 == opcode).map(|c| c.1);
-            if let Some(first) = of.next() {
-                let (from, cycles) = (of.next_back().unwrap_or(first), self.cascade_cycles(opcode));
-                self.graph.edges.push(Edge { from, to: first, cycles, distance: 1 });
+            let of: Vec<usize> = self.cascade.iter().filter(|c| c.0 == opcode).map(|c| c.1).collect();
+            if let (Some(&first), Some(&last)) = (of.first(), of.last()) {
+                self.keep_order(last, first, self.cascade_cycles(opcode), 1);
             }
         }
     }
 
-    /// Edges from what is yielded to the uses of the carried arguments in later iterations.
-    fn close_values(&mut self, yielded: &[ValueId]) {
+    /// Edges from what is yielded to the uses of the carried arguments in later iterations; in the
+    /// first they use `inits`.
+    fn close_values(&mut self, yielded: &[ValueId], inits: &[ValueId]) {
         for CarriedUse { arg, node, ty } in std::mem::take(&mut self.carried_uses) {
+            if let Some(&value) = inits.get(arg) {
+                self.graph.inits.push(OutsideUse { value, node });
+            }
             let mut seen = vec![false; yielded.len()];
             let mut work = vec![(arg, 1)];
             while let Some((arg, distance)) = work.pop() {
@@ -299,84 +492,64 @@ impl<'k> Builder<'k> {
     }
 
     /// Edges between accesses of one iteration and those of later ones that they must stay before.
-    fn close_memory(&mut self, data: &OpData) {
-        let index = data.body.and_then(|b| self.kernel.block(b).args.first().copied());
-        let step = match data.imm {
-            Imm::Loop { step, .. } => i64::from(step),
-            _ => 1,
-        };
-        for earlier in &self.accesses {
-            for later in &self.accesses {
-                if let Some(distance) = self.meets_after(earlier, later, index, step) {
-                    join(&mut self.graph, self.device, earlier, later, distance);
+    fn close_memory(&mut self, along: Stepping) {
+        let accesses = std::mem::take(&mut self.accesses);
+        for earlier in &accesses {
+            for later in &accesses {
+                if let Some(distance) = self.meets_after(earlier, later, along) {
+                    self.join(earlier, later, distance);
                 }
             }
         }
+        self.accesses = accesses;
         // A mode set in one iteration governs the next.
-        for &mode in &self.modes {
+        for mode in self.modes.clone() {
             let cycles = self.device.latency_cycles(self.graph.nodes[mode].class);
-            let edge = |to| Edge { from: mode, to, cycles, distance: 1 };
-            self.graph.edges.extend((0..self.graph.nodes.len()).map(edge));
-            let edge = |from| Edge { from, to: mode, cycles: ORDER_CYCLES, distance: 1 };
-            self.graph.edges.extend((0..self.graph.nodes.len()).map(edge));
+            (0..self.graph.nodes.len()).for_each(|to| self.keep_order(mode, to, cycles, 1));
+            (0..self.graph.nodes.len()).for_each(|from| self.keep_order(from, mode, ORDER_CYCLES, 1));
         }
     }
 
-    /// The least number of iterations after which `later` may touch bytes of `earlier`.
-    fn meets_after(
-        &self,
-        earlier: &Access,
-        later: &Access,
-        index: Option<ValueId>,
-        step: i64,
-    ) -> Option<u32> {
-        if earlier.excludes || later.excludes {
-            return Some(1);
-        }
-        if !matters(earlier, later) {
-            return None;
-        }
+    fn meets_after(&self, earlier: &Access, later: &Access, along: Stepping) -> Option<u32> {
         // A term made in the loop may have any value in the next iteration.
-        let is_steady =
-            |&(value, _): &(ValueId, i64)| Some(value) == index || self.sources[value.index()].is_empty();
-        if !same_terms(earlier, later) || !earlier.address.terms.iter().all(is_steady) {
-            return Some(1);
-        }
-        let along = earlier.address.terms.iter().find(|(v, _)| Some(*v) == index);
-        let moves = along.map_or(0, |&(_, coefficient)| i128::from(coefficient) * i128::from(step));
-        let gap = i128::from(later.address.offset_bytes) - i128::from(earlier.address.offset_bytes);
-        let sizes = [earlier, later].map(|a| i128::from(a.size_bytes));
-        // After d iterations `later` starts gap + d * moves after `earlier` did.
-        let meets = |d: i128| gap + d * moves < sizes[0] && -sizes[1] < gap + d * moves;
-        if moves == 0 {
-            return meets(1).then_some(1);
-        }
-        // Only distances near the zero of gap + d * moves can meet.
-        let reach = (sizes[0] + sizes[1]) / moves.abs() + 1;
-        let centre = -gap / moves;
-        (centre - reach..=centre + reach)
-            .filter(|&d| d >= 1)
-            .find(|&d| meets(d))
-            .and_then(|d| u32::try_from(d).ok())
+        meets_after(earlier, later, along, |value| self.sources[value.index()].is_empty())
     }
 
-    /// Sets the tails of results that are used outside `ops`.
-    fn finish(mut self, ops: &[OpId]) -> Graph {
-        let mut inside = vec![false; self.kernel.ops.len()];
-        ops.iter().for_each(|op| inside[op.index()] = true);
-        for (op, _) in self.kernel.ops.iter().zip(inside).filter(|(_, inside)| !inside) {
-            let terms = op.address.iter().flat_map(|a| a.terms.iter().map(|(v, _)| v));
-            for value in op.operands.iter().chain(terms) {
-                for source in &self.sources[value.index()] {
-                    if let Source::Node(node) = *source {
-                        let node = &mut self.graph.nodes[node];
-                        node.tail = node.tail.max(self.device.latency_cycles(node.class));
-                    }
-                }
+    /// The graph, with what makes each value.
+    pub fn finish(mut self) -> Graph {
+        for (i, sources) in self.sources.iter().enumerate() {
+            let nodes: SmallVec<[usize; 2]> = sources.iter().filter_map(Source::node).collect();
+            if !nodes.is_empty() {
+                self.graph.made.push((ValueId(i as u32), nodes));
             }
         }
         self.graph
     }
+}
+
+impl Graph {
+    /// Makes the region last until values that `is_awaited` says others wait for are there.
+    pub fn await_results(&mut self, device: &Device, is_awaited: impl Fn(ValueId) -> bool) {
+        for (_, nodes) in self.made.iter().filter(|(value, _)| is_awaited(*value)) {
+            for &node in nodes {
+                let node = &mut self.nodes[node];
+                node.tail = node.tail.max(device.latency_cycles(node.class));
+            }
+        }
+    }
+}
+
+/// Whether an instruction of a load, store or lookup is the one that accesses memory.
+fn touches_memory(machine: &Machine) -> bool {
+    matches!(
+        machine.latency,
+        LatencyClass::LoadScalar
+            | LatencyClass::LoadVector
+            | LatencyClass::LoadUps
+            | LatencyClass::LoadLut
+            | LatencyClass::Store
+            | LatencyClass::PartStore
+    )
 }
 
 fn starts(kernel: &Kernel) -> Vec<u32> {
@@ -387,47 +560,13 @@ fn starts(kernel: &Kernel) -> Vec<u32> {
     starts
 }
 
-/// Slot and class of a register copy (`isa_timing` section 1).
-fn copy(ty: Type) -> (&'static [Slot], LatencyClass) {
-    match ty {
-        Type::Scalar | Type::Mask { .. } => (&[Slot::Mv, Slot::Alu], LatencyClass::ScalarAlu),
-        Type::Vector { .. } => (&[Slot::Mv], LatencyClass::VectorAlu),
-        Type::Accum { kind: AccKind::AccFloat, .. } => (&[Slot::Vec], LatencyClass::AccAluFloat),
-        Type::Accum { .. } => (&[Slot::Vec], LatencyClass::AccAlu),
-    }
-}
-
-/// The instructions of an operation. A scalar store's depend on the width, which is the parameter's.
-fn machine(kernel: &Kernel, data: &OpData) -> Vec<Machine> {
-    match (&data.address, data.opcode) {
-        (Some(address), Opcode::SStore) => vec![scalar_store_machine(kernel.param(address.param).elem)],
-        _ => form(kernel, data).map(|f| f.machine.clone()).unwrap_or_default(),
-    }
-}
-
-fn join(graph: &mut Graph, device: &Device, earlier: &Access, later: &Access, distance: u32) {
-    for &from in &earlier.nodes {
-        for &to in &later.nodes {
-            let passes = earlier.excludes || (earlier.writes && !later.writes);
-            let cycles = if passes { device.latency_cycles(graph.nodes[from].class) } else { ORDER_CYCLES };
-            graph.edges.push(Edge { from, to, cycles, distance });
-        }
-    }
-}
-
-/// Whether two accesses must stay in order if they share a byte.
-fn matters(a: &Access, b: &Access) -> bool {
-    (a.writes || b.writes) && a.address.param == b.address.param
-}
-
-/// Whether two accesses of one iteration may share a byte, or one keeps the other off.
-fn may_meet(a: &Access, b: &Access) -> bool {
-    let end = |a: &Access| i128::from(a.address.offset_bytes) + i128::from(a.size_bytes);
-    let apart = |a: &Access, b: &Access| end(a) <= i128::from(b.address.offset_bytes);
-    a.excludes || b.excludes || (matters(a, b) && !(same_terms(a, b) && (apart(a, b) || apart(b, a))))
-}
-
-fn same_terms(a: &Access, b: &Access) -> bool {
-    a.address.terms.len() == b.address.terms.len()
-        && a.address.terms.iter().all(|t| b.address.terms.contains(t))
+/// A register copy (`isa_timing` section 1).
+fn copy(op: OpId, ty: Type) -> Node {
+    let (mnemonic, slots, class): (_, &'static [Slot], _) = match ty {
+        Type::Scalar | Type::Mask { .. } => ("mov", &[Slot::Mv, Slot::Alu], LatencyClass::ScalarAlu),
+        Type::Vector { .. } => ("vmov", &[Slot::Mv], LatencyClass::VectorAlu),
+        Type::Accum { kind: AccKind::AccFloat, .. } => ("vmov", &[Slot::Vec], LatencyClass::AccAluFloat),
+        Type::Accum { .. } => ("vmov", &[Slot::Vec], LatencyClass::AccAlu),
+    };
+    Node { op: Some(op), def: Def::of(ty, 1), ..Node::new(mnemonic, slots, class) }
 }

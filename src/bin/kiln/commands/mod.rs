@@ -1,5 +1,6 @@
 //! The commands, and what they share: names of things become things, or an error that lists the names there are.
 
+pub mod asm;
 pub mod emit;
 pub mod encode;
 pub mod fit;

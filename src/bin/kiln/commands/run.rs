@@ -58,14 +58,19 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     Ok(if equal { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// The arguments of a case as the simulator takes them.
+pub(super) fn kernel_args(entry: &Entry, case: &Case) -> Vec<KernelArg> {
+    let arg = |(param, arg): (usize, &Arg)| match arg {
+        Arg::Bytes(bytes) => KernelArg::Memory(bytes.clone()),
+        Arg::I32(n) => KernelArg::I32(*n),
+        Arg::Local => KernelArg::Memory(entry.local_bytes(param)),
+    };
+    case.args.iter().enumerate().map(arg).collect()
+}
+
 fn simulate(entry: &Entry, cases: &[(Data, Case)], engine: Engine) -> Result<Vec<Outcome>> {
     let one = |(_, case): &(Data, Case)| {
-        let arg = |(param, arg): (usize, &Arg)| match arg {
-            Arg::Bytes(bytes) => KernelArg::Memory(bytes.clone()),
-            Arg::I32(n) => KernelArg::I32(*n),
-            Arg::Local => KernelArg::Memory(entry.local_bytes(param)),
-        };
-        let mut args: Vec<KernelArg> = case.args.iter().enumerate().map(arg).collect();
+        let mut args = kernel_args(entry, case);
         let cost = run_kernel_on(&entry.kernel, Device::npu1(), engine, &mut args)?;
         let bytes = |arg| match arg {
             KernelArg::Memory(bytes) => bytes,

@@ -1,0 +1,56 @@
+//! What a compiler does with a loop: mechanisms, each with the observation behind it
+//! (`docs/timing.md` has the reasons and the sources). None is a total of any kernel.
+
+use kiln_dsl::device::Compiler;
+use kiln_dsl::kernel::LoopHint;
+
+/// How long the register of a value is taken in a pipelined loop, and whether it must be one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Names {
+    /// One register a value, taken from the issue of the instruction that writes it: registers are
+    /// allocated in program order, before anything knows when results arrive.
+    OneFromIssue,
+    /// One register a value, taken while it holds the value: loops are pipelined after allocation.
+    One,
+    /// As many as iterations need it at once: the loop's body is repeated with other registers
+    /// (modulo variable expansion), since AIE2's registers do not rotate.
+    Many,
+}
+
+/// How a loop is software-pipelined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pipelining {
+    pub names: Names,
+    /// Most iterations in flight.
+    pub stages_max: u32,
+}
+
+/// Iterations in flight where the trip count is unknown and a branch guards the loop.
+const GUARDED_STAGES: u32 = 2;
+
+/// How `compiler` pipelines an innermost loop of at least `trips_min` iterations; `None`: not.
+pub(super) fn pipelining(compiler: Compiler, hint: LoopHint, trips_min: u64) -> Option<Pipelining> {
+    let trips = u32::try_from(trips_min).unwrap_or(u32::MAX);
+    match compiler {
+        // Its pipeliner after register allocation needs two known iterations; the one before
+        // allocation guards the loop, and keeps no value longer than an interval.
+        Compiler::Peano if trips >= 2 => Some(Pipelining { names: Names::One, stages_max: trips }),
+        Compiler::Peano => Some(Pipelining { names: Names::OneFromIssue, stages_max: GUARDED_STAGES }),
+        Compiler::Chess if hint.pipeline && trips >= 2 => {
+            Some(Pipelining { names: Names::Many, stages_max: trips })
+        }
+        Compiler::Chess => None,
+        Compiler::Ideal => Some(Pipelining { names: Names::Many, stages_max: u32::MAX }),
+    }
+}
+
+/// Whether the end of one iteration of an outer loop overlaps the start of the next.
+pub(super) fn overlaps_groups(compiler: Compiler) -> bool {
+    compiler == Compiler::Ideal
+}
+
+/// Whether pointers that step in several loops at once use the 2-d and 3-d address registers, so
+/// that only the access itself remains.
+pub(super) fn steps_in_dimensions(compiler: Compiler) -> bool {
+    compiler != Compiler::Peano
+}
