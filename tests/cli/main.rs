@@ -1,5 +1,6 @@
 //! The program `kiln` as people and scripts meet it: output, exit codes, files.
 
+mod asm;
 mod build;
 mod emit;
 mod encode;

@@ -74,6 +74,6 @@ fn hot_loop(kernel: &Kernel, conditions: &Conditions) -> Result<HotLoop, String>
             .filter(|m| matches!(m.latency, LatencyClass::Vmac | LatencyClass::VmacFloat));
         products.map(|m| u64::from(m.times)).sum()
     };
-    let all = loops.map(|&op| HotLoop { bundles: cost.of_loop(op).next_cycles, vmacs: vmacs(op) });
+    let all = loops.map(|&op| HotLoop { bundles: cost.of_loop(op).interval_cycles, vmacs: vmacs(op) });
     all.max_by_key(|hot| hot.vmacs).filter(|hot| hot.vmacs > 0).ok_or("no loop multiplies".to_owned())
 }

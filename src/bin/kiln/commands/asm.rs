@@ -117,7 +117,7 @@ fn loop_facts(facts: &LoopFacts) -> String {
     let mut text = format!("II {interval_cycles}, bound by {bound}");
     if *stages > 1 {
         text += &format!("; an iteration {length_cycles} cycles, {stages} in flight");
-        let [vectors, accumulators] = live_parts.map(|parts| f64::from(parts));
+        let [vectors, accumulators] = live_parts.map(f64::from);
         text += &format!("; {:.1} x, {:.2} cm live", vectors / 2.0, accumulators / 4.0);
     }
     if *copies > 1 {
