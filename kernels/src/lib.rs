@@ -9,6 +9,7 @@ pub mod catalogue;
 pub mod conv1d;
 pub mod copy;
 pub mod designs;
+pub mod families;
 pub mod fixed;
 pub mod gelu;
 pub mod layernorm;
