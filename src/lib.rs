@@ -22,6 +22,7 @@ pub use kiln_kernels as kernels;
 pub use kiln_sim as sim;
 
 pub mod artifacts;
+pub mod fit;
 pub mod predict;
 pub mod runner;
 pub mod validate;

@@ -2,13 +2,16 @@
 
 use super::{design, device};
 use anyhow::Result;
-use kiln::dsl::fit::fit as budget;
+use kiln::dsl::device::Compiler;
+use kiln::fit::fit as budget;
 use std::io::Write;
 use std::process::ExitCode;
 
-/// What a design takes of each tile's memory, banks, locks, BDs and channels, and whether that is there
+/// What a design takes of each tile and of the host, and whether that is there
 ///
-/// The exit code is 1 when the design does not fit.
+/// Memory by bank, program memory, locks, BDs, channels and switch ports, each with its limit; of what is over, the
+/// objects to blame, by how much, and changes that would fit, found by trying them. Program memory and stack
+/// frames are those of the predicted code. The exit code is 1 when the design does not fit.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Name of the design, as `kiln list --designs` prints it
@@ -16,6 +19,9 @@ pub struct Args {
     /// Device to fit into: a built-in name, or a file with a description
     #[arg(long, value_name = "DEVICE|FILE", default_value = "npu1")]
     device: String,
+    /// Whose code: peano, chess, or ideal, which loses nothing to a compiler
+    #[arg(long, default_value_t)]
+    compiler: Compiler,
     /// One JSON object instead of a table
     #[arg(long)]
     json: bool,
@@ -26,7 +32,7 @@ pub struct Args {
 /// # Errors
 /// When there is no such design or device.
 pub fn fit(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
-    let report = budget(&design(&args.design)?, &device(&args.device)?);
+    let report = budget(&design(&args.design)?, &device(&args.device)?, args.compiler);
     if args.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
     } else {

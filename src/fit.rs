@@ -1,0 +1,22 @@
+//! Budgets of designs with the code that is predicted for their kernels.
+
+use kiln_dsl::array::Design;
+use kiln_dsl::device::{Compiler, Device};
+use kiln_dsl::fit::{CodeBytes, FitReport, fit_with_code};
+use kiln_sim::core::{CoreModel, KernelCost};
+use std::collections::BTreeMap;
+
+/// What a design takes of every tile; program memory and stack frames are those of the schedules that
+/// `compiler` is predicted to make.
+pub fn fit(design: &Design, device: &Device, compiler: Compiler) -> FitReport {
+    let model = CoreModel { device, compiler };
+    let sizes: BTreeMap<&str, CodeBytes> = design
+        .kernels
+        .iter()
+        .map(|kernel| {
+            let size = KernelCost::new(kernel, model).size();
+            (kernel.name.as_str(), CodeBytes { program: size.program_bytes, frame: size.frame_bytes })
+        })
+        .collect();
+    fit_with_code(design, device, &|kernel| sizes.get(kernel.name.as_str()).copied())
+}
