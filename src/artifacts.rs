@@ -5,8 +5,8 @@ use crate::runner::{DispatchError, SimRunner};
 use kiln_dsl::array::{Design, LowerMode, lower, verify};
 use kiln_dsl::device::{Compiler, Device, Profile};
 use kiln_dsl::emit::bundle::{Expected, Sha};
-use kiln_dsl::fit::FitReport;
 use kiln_dsl::emit::{Bundle, BundleError, emit_bundle};
+use kiln_dsl::fit::FitReport;
 use kiln_kernels::designs;
 use thiserror::Error;
 

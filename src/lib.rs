@@ -1,8 +1,8 @@
 //! Kiln: kernels for the AMD Phoenix NPU, written once, simulated bit for bit and emitted.
 //!
 //! This crate joins the others under one name, and adds [`runner`]: whole designs on the simulated array, for the
-//! encoder, [`predict`]: what a run of them would take, and [`validate`]: predictions against measurements. The programs
-//! `kiln` and `hwrun` are built on it.
+//! encoder, [`mod@fit`]: budgets with the code that is predicted, [`predict`]: what a run of them would take, and
+//! [`validate`]: predictions against measurements. The programs `kiln` and `hwrun` are built on it.
 //!
 //! ```
 //! use kiln::kernels::{case::Data, catalogue};

@@ -172,6 +172,15 @@ pub(crate) fn mm4x4() -> Design {
     d.build()
 }
 
+/// `mm4x4` with six objects at the inputs of every core: 3,340 B more than it has.
+pub(crate) fn mm4x4_too_deep() -> Design {
+    let mut design = mm4x4();
+    for fifo in design.fifos.iter_mut().filter(|f| f.consumers.len() == 4) {
+        fifo.depths = vec![2, 6, 6, 6, 6];
+    }
+    design
+}
+
 /// `dispatch.mlir`: one core that runs what a control object tells it.
 pub(crate) fn dispatch() -> Design {
     let d =

@@ -24,14 +24,14 @@ const SIZE_STEP: u64 = 32;
 /// change is said to need several.
 pub(super) fn remedies(design: &Design, device: &Device, tile: Tile, limit: Limit) -> Vec<String> {
     let trial = Trial { design, device, tile, limit };
-    let mut found: Vec<String> = trial.depth().into_iter().collect();
+    let mut found: Vec<String> = trial.depth().or_else(|| trial.depths()).into_iter().collect();
     if limit == Limit::Memory {
         found.extend(trial.through_mem_tile());
         found.extend(trial.other_mem_tile());
         found.extend(trial.size());
     }
-    if found.is_empty() {
-        found.extend(trial.several());
+    if found.is_empty() && limit == Limit::Memory {
+        found.extend(trial.all_smaller());
     }
     if found.is_empty() {
         found.push(
@@ -199,39 +199,39 @@ impl Trial<'_> {
         })
     }
 
-    /// All depths at their least, then all objects and buffers smaller as well.
-    fn several(&self) -> Option<String> {
+    /// All depths at their least, and their names.
+    fn least_depths(&self) -> (Design, String) {
         let mut small = self.design.clone();
-        let ends = self.ends();
-        for &((at, end), _, least) in &ends {
+        let mut names = Vec::new();
+        for ((at, end), _, least) in self.ends() {
             small.fifos[at].depths[end] = least;
+            let (name, tile) = self.place((at, end));
+            names.push(format!("depth {least} of fifo {name} at {tile}"));
         }
-        let depths: Vec<String> = ends
-            .iter()
-            .map(|&(end, _, least)| {
-                format!("depth {least} of fifo {} at {}", self.place(end).0, self.place(end).1)
-            })
-            .collect();
-        let listed = match depths.len() {
-            0 => String::new(),
-            1..=4 => depths.join(", "),
-            n => format!("{} and the least depth of {} other ends", depths[0], n - 1),
+        let listed = match names.len() {
+            0..=4 => names.join(", "),
+            n => format!("{} and the least depth of {} other ends", names[0], n - 1),
         };
-        if !depths.is_empty() && self.excess(&small) == 0 {
-            return Some(format!("{listed} together fit"));
-        }
-        if self.limit != Limit::Memory {
-            return None;
-        }
-        let with = if listed.is_empty() { String::new() } else { format!("{listed}, and ") };
+        (small, listed)
+    }
+
+    fn depths(&self) -> Option<String> {
+        let (small, listed) = self.least_depths();
+        (!listed.is_empty() && self.excess(&small) == 0).then(|| format!("{listed} together fit"))
+    }
+
+    /// All depths at their least, and all objects and buffers smaller.
+    fn all_smaller(&self) -> Option<String> {
+        let (small, listed) = self.least_depths();
+        let with = if listed.is_empty() { listed } else { format!("{listed}, and ") };
         (1..16).find_map(|halvings| {
             let mut smaller = small.clone();
-            let half = |ty: &MemType| flat((ty.bytes() >> halvings).next_multiple_of(4));
-            smaller.fifos.iter_mut().for_each(|f| f.object = half(&f.object));
-            smaller.locals.iter_mut().for_each(|l| l.ty = half(&l.ty));
-            let part = 1 << halvings;
+            let part = |ty: &MemType| flat((ty.bytes() >> halvings).next_multiple_of(4));
+            smaller.fifos.iter_mut().for_each(|f| f.object = part(&f.object));
+            smaller.locals.iter_mut().for_each(|l| l.ty = part(&l.ty));
+            let parts = 1 << halvings;
             (self.excess(&smaller) == 0)
-                .then(|| format!("{with}objects and buffers of 1/{part} of their size (a smaller tile) fit"))
+                .then(|| format!("{with}objects and buffers of 1/{parts} of their size (a smaller tile) fit"))
         })
     }
 }

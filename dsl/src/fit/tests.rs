@@ -145,13 +145,10 @@ fn a_link_moves_to_a_mem_tile_with_room() {
 
 #[test]
 fn tiles_that_are_over_in_the_same_way_are_one_entry() {
-    let mut design = examples::mm4x4();
-    for core in &mut design.cores {
-        core.stack_bytes = Some(36_864);
-    }
-    let report = report(&design);
+    let report = report(&examples::mm4x4_too_deep());
     let [over] = &report.over[..] else { panic!("{report}") };
-    assert_eq!((over.tiles.len(), over.resource), (16, "data memory"));
+    assert_eq!((over.tiles.len(), over.resource, over.by), (16, "data memory", 3340));
+    assert_eq!(over.help[0], "depth 5 instead of 6 of fifo a_0 at (0,2) fits");
     let text = report.to_string();
     assert!(text.contains("tile 0,2 and 15 alike (0,3 0,4"), "{text}");
     assert_eq!(text.matches("help: ").count(), over.help.len());

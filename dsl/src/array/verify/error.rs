@@ -28,7 +28,47 @@ impl fmt::Display for ArrayErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let n = self.errors.len();
         write!(f, "design {}: {n} error{}", self.design, if n == 1 { "" } else { "s" })?;
-        self.errors.iter().try_for_each(|e| write!(f, "\n- {e}"))
+        for (at, error) in self.errors.iter().enumerate() {
+            let Some((tile, excess)) = error.excess() else {
+                write!(f, "\n- {error}")?;
+                continue;
+            };
+            let alike = |e: &ArrayError| e.excess().filter(|(_, other)| *other == excess).map(|(t, _)| t);
+            if self.errors[..at].iter().any(|e| alike(e).is_some()) {
+                continue;
+            }
+            write!(f, "\n- {error}")?;
+            let others: Vec<String> = self.errors[at + 1..]
+                .iter()
+                .filter_map(alike)
+                .filter(|t| *t != tile)
+                .map(|t| t.to_string())
+                .collect();
+            if !others.is_empty() {
+                write!(f, "\n  so too: {}", others.join(" "))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ArrayError {
+    /// The tile that lacks something and how much it takes of what: designs repeat themselves over the
+    /// array, and the same lack at several tiles is told once.
+    fn excess(&self) -> Option<(Tile, (&'static str, u64, u64))> {
+        let small = |what, used: &u32, limit: &u32| (what, u64::from(*used), u64::from(*limit));
+        Some(match self {
+            ArrayError::OutOfMemory { tile, used_bytes, limit_bytes, .. } => {
+                (*tile, ("memory", *used_bytes, *limit_bytes))
+            }
+            ArrayError::TooManyLocks { tile, used, limit } => (*tile, small("locks", used, limit)),
+            ArrayError::TooManyBds { tile, used, limit, .. } => (*tile, small("BDs", used, limit)),
+            ArrayError::TooManyChannels { tile, direction, used, limit, .. } => {
+                (*tile, small(direction_name(*direction), used, limit))
+            }
+            ArrayError::BankFull { tile, bank, bytes, .. } => (*tile, ("bank", u64::from(*bank), *bytes)),
+            _ => return None,
+        })
     }
 }
 
@@ -226,7 +266,7 @@ pub enum ArrayError {
     #[error("tile {tile} has two core programs ({loc})")]
     TwoCores { tile: Tile, loc: Loc },
     #[error(
-        "core {tile}: a stack of {bytes} B ({loc})\n  help: a multiple of 32 B, above 0 and below the tile's {limit} B"
+        "core {tile}: a stack of {bytes} B ({loc})\n  help: a multiple of 32 B, above 0 and at most {limit} B, the room in the first bank: a longer one would overlap the buffers of the next"
     )]
     StackBytes { tile: Tile, bytes: u32, limit: u32, loc: Loc },
     #[error("core {tile}: fifo {fifo} has no {port} end there ({loc})")]

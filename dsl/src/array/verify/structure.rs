@@ -29,9 +29,10 @@ impl Check<'_> {
                 self.push(ArrayError::TwoCores { tile: core.tile, loc: core.loc.clone() });
             }
             seen.push(core.tile);
-            let limit = self.device.core.data_memory_bytes();
+            // Buffers are placed in the other banks from their first byte on, whatever the stack takes.
+            let limit = self.device.core.logical_bank_bytes() - self.device.core.code_in_data_bytes();
             if let Some(bytes) = core.stack_bytes
-                && (bytes == 0 || bytes >= limit || bytes % self.device.core.port_bytes() != 0)
+                && (bytes == 0 || bytes > limit || bytes % self.device.core.port_bytes() != 0)
             {
                 self.push(ArrayError::StackBytes { tile: core.tile, bytes, limit, loc: core.loc.clone() });
             }

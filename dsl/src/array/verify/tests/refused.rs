@@ -16,6 +16,30 @@ fn l1_overflow() {
 }
 
 #[test]
+fn the_same_lack_at_several_tiles_is_told_once() {
+    let design = examples::mm4x4_too_deep();
+    let errors = verify(design, Device::npu1()).expect_err("too big");
+    assert_eq!(errors.errors.len(), 16);
+    let text = errors.to_string();
+    assert_eq!(
+        (text.matches("68876 B of 65536 B").count(), text.matches("help: ").count()),
+        (1, 1),
+        "{text}"
+    );
+    assert!(
+        text.contains("tile (0,2): 68876 B") && text.contains("so too: (0,3) (0,4) (0,5) (1,2)"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_stack_that_leaves_its_bank() {
+    let stack = |bytes| relu2(|d| d.cores[0].stack_bytes = Some(bytes));
+    assert_eq!(errors(stack(11_264)), []);
+    refused(stack(16_416), &["core (0,2)", "16416 B", "at most 16384 B"]);
+}
+
+#[test]
 fn buffer_longer_than_one_descriptor() {
     let long = to_core(70_000, |x| {
         x.depths([1, 1]);
