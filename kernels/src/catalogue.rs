@@ -44,8 +44,11 @@ pub fn catalogue() -> Vec<Entry> {
     entries.push(mm(64, 64, 16, Left::I16, Product::Accumulate, Block::B2x2));
     entries.push(mm(64, 64, 48, Left::I16, Product::Accumulate, Block::B2x2));
     entries.push(mm(64, 64, 96, Left::I8, Product::Accumulate, Block::B4x2));
-    entries.extend([48, 64, 96].map(|n| requantise::entry(64, n, Elem::I16)));
+    entries.extend([16, 48, 64, 96].map(|n| requantise::entry(64, n, Elem::I16)));
     entries.extend([16, 96].map(|n| requantise::entry(64, n, Elem::I8)));
+    entries.push(layernorm::entry_rows(4, 384));
+    entries.push(requantise::entry_rows(64, 64, Elem::I16));
+    entries.push(requantise::entry_rows(64, 96, Elem::I8));
     entries.push(residual_add::entry(1536));
     entries.extend([1024, 3072, 6144].map(zero::entry));
     entries.sort_by(|a, b| a.kernel.name.cmp(&b.kernel.name));

@@ -24,7 +24,7 @@ impl std::fmt::Debug for Family {
 }
 
 /// Every family, by name. Sizes are small enough that a kernel with its data fits L1 many times over.
-pub const FAMILIES: [Family; 13] = [
+pub const FAMILIES: [Family; 15] = [
     Family { name: "attention_block", draw: |sizes| attention::entry_block(sizes.attention()) },
     Family {
         name: "attention_finish",
@@ -37,12 +37,17 @@ pub const FAMILIES: [Family; 13] = [
         name: "layernorm",
         draw: |sizes| layernorm::entry(sizes.by(1, 4), sizes.by(32, 12), sizes.activation()),
     },
+    Family { name: "layernorm_rows", draw: |sizes| layernorm::entry_rows(sizes.by(1, 4), sizes.by(64, 6)) },
     Family { name: "matmul", draw: |sizes| matmul::entry(sizes.matmul()) },
     // relu_i8 takes its length at run time: one kernel, whose cases are its shapes.
     Family { name: "relu", draw: |sizes| relu::entry_i32(sizes.by(16, 64)) },
     Family {
         name: "requantise",
         draw: |sizes| requantise::entry(sizes.by(4, 8), sizes.by(8, 8), sizes.activation()),
+    },
+    Family {
+        name: "requantise_rows",
+        draw: |sizes| requantise::entry_rows(sizes.by(4, 8), sizes.by(8, 8), sizes.activation()),
     },
     Family { name: "residual_add", draw: |sizes| residual_add::entry(sizes.by(32, 40)) },
     Family { name: "softmax", draw: |sizes| softmax::entry(sizes.by(1, 4), sizes.by(32, 16)) },

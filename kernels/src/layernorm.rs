@@ -4,14 +4,15 @@
 //! 14 bits (block floating point); the unit vector `z = c / |c|` is i16 in Q15, and `sqrt(d)` lives in the gains.
 //! The epsilon (1e-5 in Whisper, against variances above 0.01) is left out: a row of equal values yields beta.
 
-use crate::case::{Arg, Case, Entry, bytes_of};
-use crate::fixed::RsqrtTable;
-use kiln_dsl::kernel::build::{Acc32, Accum, Builder, Loadable, Scalar, ToVector};
+use crate::case::{Arg, Case, Entry, Source, bytes_of};
+use crate::fixed::{ReciprocalTable, RsqrtTable};
+use crate::requantise::{ROW_BLOCK, row_block};
+use kiln_dsl::kernel::build::{Acc32, Accum, Buf, Builder, Carried, Loadable, Scalar, ToVector};
 use kiln_dsl::kernel::{Elem, Kernel};
 use kiln_dsl::num::{Rounding, Saturation};
 use ndarray::{Array2, ArrayView2, Axis};
 
-use crate::fixed::{rsqrt, saturate_i8, saturate_i16, srs};
+use crate::fixed::{reciprocal_q15, rsqrt, saturate_i8, saturate_i16, srs};
 
 /// Bits of the largest |c| of a row.
 const ROW_BITS: u32 = 14;
@@ -127,6 +128,35 @@ pub fn reference_i16(x: ArrayView2<i16>, norm: &LayerNorm) -> Array2<i16> {
     out
 }
 
+/// A row of 16 bits as bytes times one multiplier, its own peak: `max |y|` becomes 127 or -127.
+///
+/// `127 / max` is `((127 * mantissa + 64) >> 7) * 2^-(shift + 8)` with `mantissa * 2^-shift = 2^15 / max`, within a relative
+/// 2^-13; a row of zeros has multiplier 1.
+pub fn scale_row(y: &[i16]) -> (Vec<i8>, i16) {
+    let peak = y.iter().map(|v| i32::from(*v).abs()).max().unwrap_or(0).clamp(1, i16::MAX.into());
+    let scale = reciprocal_q15(peak);
+    let mantissa = (127 * i64::from(scale.mantissa) + 64) >> 7;
+    let bytes = y.iter().map(|&v| saturate_i8(srs(i64::from(v) * mantissa, scale.shift + 8))).collect();
+    (bytes, peak as i16)
+}
+
+/// `out[M, d]` of `x[M, d]` in bytes, and each row's multiplier: [`scale_row`] of [`reference_i16`]'s rows. The value of
+/// a byte is `multiplier / 127` steps of the norm's output.
+///
+/// # Panics
+/// As [`reference_i8`].
+pub fn reference_rows(x: ArrayView2<i16>, norm: &LayerNorm) -> (Array2<i8>, Vec<i16>) {
+    let wide = reference_i16(x, norm);
+    let mut out = Array2::zeros(x.dim());
+    let mut multipliers = Vec::with_capacity(x.nrows());
+    for (y, mut out) in wide.axis_iter(Axis(0)).zip(out.axis_iter_mut(Axis(0))) {
+        let (bytes, multiplier) = scale_row(y.to_slice().expect("rows in standard layout"));
+        out.assign(&ndarray::ArrayView1::from(&bytes));
+        multipliers.push(multiplier);
+    }
+    (out, multipliers)
+}
+
 /// Lanes that one step of a row takes.
 const LANES: u32 = 32;
 
@@ -147,53 +177,84 @@ pub fn layernorm(rows: u32, d: u32, elem: Elem) -> Kernel {
     }
 }
 
+/// The norm of rows inside a kernel: its inputs and table, declared in the order of the parameters.
+struct Norm<'k> {
+    k: &'k Builder,
+    d: u32,
+    x: Buf<'k, i16>,
+    gain: Buf<'k, i16>,
+    beta: Buf<'k, i32>,
+    shift: Scalar<'k>,
+    columns: Scalar<'k>,
+}
+
+impl<'k> Norm<'k> {
+    fn declare(k: &'k Builder, rows: u32, d: u32) -> Norm<'k> {
+        let (x, gain) = (k.input("x", [rows, d]), k.input("gain", [d]));
+        let (beta, shift) = (k.input("beta", [d]), k.input::<i32>("shift", [8]).get(0));
+        Norm { k, d, x, gain, beta, shift, columns: k.constant(d as i32) }
+    }
+
+    /// Row `row`: `store` is told each column that is a multiple of 32, and its lanes before the last shift. Carries
+    /// what `store` gives back from one to the next, from `init`.
+    fn row<C: Carried<'k>>(
+        &self,
+        rsqrt: &RsqrtTable<'k>,
+        row: Scalar<'k>,
+        init: C,
+        store: impl FnOnce(Scalar<'k>, Accum<'k, Acc32, 32>, C) -> C,
+    ) -> C {
+        let &Norm { k, d, x, gain, beta, columns, .. } = self;
+        let (steps, square_bits) = (d / LANES, square_bits(d as usize));
+        let load = |column| x.load::<32>(row * d + column);
+        let least = k.splat::<i16, 32>(i32::from(i16::MIN));
+        let greatest = k.splat::<i16, 32>(i32::from(i16::MAX));
+        let start = (k.acc_zeros::<Acc32, 32>(), least, greatest);
+        let (sums, max, min) = k.pipelined(1).fold(steps, start, |j, (sums, max, min)| {
+            let x = load(j * LANES);
+            (sums + x.ups(0), max.max(x), min.min(x))
+        });
+        let sum = total(sums);
+        let peak = (max.reduce_max() * columns - sum).max(sum - min.reduce_min() * columns);
+        let bits = -peak.leading_zeros() + 32;
+        let up = (-bits + ROW_BITS as i32).max(0);
+        let down = (bits - ROW_BITS as i32).max(0);
+        let times = k.splat::<i16, 32>(columns.shift_left(up));
+        let minus = k.splat::<i32, 16>(sum.shift_left(up));
+        let minus: Accum<Acc32, 32> = minus.concat::<32>(minus).ups(0);
+        let centred = |column| load(column).times::<Acc32, i16>(times) - minus;
+        let to_square = down + (ROW_BITS - square_bits);
+        let squares = k.pipelined(1).fold(steps, k.acc_zeros::<Acc32, 32>(), |j, squares| {
+            let c = centred(j * LANES).srs::<i16>(to_square);
+            squares.mac(c, c)
+        });
+        // A constant row has no scale (its shifts leave 16 bits, too): its z is 0.
+        let scale = rsqrt.of(total(squares).max(1 << 16));
+        let mantissa = k.splat::<i16, 32>(peak.select(scale.mantissa, 0));
+        let shift = scale.shift - (square_bits + 1);
+        k.pipelined(1).fold(steps, init, |j, carried| {
+            let c = centred(j * LANES).srs::<i16>(down);
+            let z = c.times::<Acc32, i16>(mantissa).srs::<i16>(shift);
+            let sum = beta.load::<32>(j * LANES).ups::<Acc32>(0).mac(z, gain.load::<32>(j * LANES));
+            store(j * LANES, sum, carried)
+        })
+    }
+}
+
 fn rows_of<E: Loadable<32>>(rows: u32, d: u32) -> Kernel
 where
     Acc32: ToVector<E, 32>,
 {
-    let steps = d / LANES;
     let name = format!("layernorm_{}_{rows}x{d}", E::ELEM);
-    let square_bits = square_bits(d as usize);
     Kernel::build(&name, Rounding::ConvEven, Saturation::On, |k: &Builder| {
-        let x = k.input::<i16>("x", [rows, d]);
-        let gain = k.input::<i16>("gain", [d]);
-        let beta = k.input::<i32>("beta", [d]);
-        let out_shift = k.input::<i32>("shift", [8]).get(0);
+        let norm = Norm::declare(k, rows, d);
         let out = k.output::<E>("out", [rows, d]);
         let rsqrt = RsqrtTable::declare(k);
-        let columns = k.constant(d as i32);
         k.for_n(rows, |row| {
-            let load = |column| x.load::<32>(row * d + column);
-            let least = k.splat::<i16, 32>(i32::from(i16::MIN));
-            let greatest = k.splat::<i16, 32>(i32::from(i16::MAX));
-            let start = (k.acc_zeros::<Acc32, 32>(), least, greatest);
-            let (sums, max, min) = k.pipelined(1).fold(steps, start, |j, (sums, max, min)| {
-                let x = load(j * LANES);
-                (sums + x.ups(0), max.max(x), min.min(x))
-            });
-            let sum = total(sums);
-            let peak = (max.reduce_max() * columns - sum).max(sum - min.reduce_min() * columns);
-            let bits = -peak.leading_zeros() + 32;
-            let up = (-bits + ROW_BITS as i32).max(0);
-            let down = (bits - ROW_BITS as i32).max(0);
-            let times = k.splat::<i16, 32>(columns.shift_left(up));
-            let minus = k.splat::<i32, 16>(sum.shift_left(up));
-            let minus: Accum<Acc32, 32> = minus.concat::<32>(minus).ups(0);
-            let centred = |column| load(column).times::<Acc32, i16>(times) - minus;
-            let to_square = down + (ROW_BITS - square_bits);
-            let squares = k.pipelined(1).fold(steps, k.acc_zeros::<Acc32, 32>(), |j, squares| {
-                let c = centred(j * LANES).srs::<i16>(to_square);
-                squares.mac(c, c)
-            });
-            // A constant row has no scale (its shifts leave 16 bits, too): its z is 0.
-            let scale = rsqrt.of(total(squares).max(1 << 16));
-            let mantissa = k.splat::<i16, 32>(peak.select(scale.mantissa, 0));
-            let shift = scale.shift - (square_bits + 1);
-            k.pipelined(1).for_step(0, steps, 1, |j| {
-                let c = centred(j * LANES).srs::<i16>(down);
-                let z = c.times::<Acc32, i16>(mantissa).srs::<i16>(shift);
-                let sum = beta.load::<32>(j * LANES).ups::<Acc32>(0).mac(z, gain.load::<32>(j * LANES));
-                out.store(row * d + j * LANES, sum.srs::<E>(out_shift));
+            let nothing: [Scalar; 0] = [];
+            norm.row(&rsqrt, row, nothing, |column, sum, nothing| {
+                out.store(row * d + column, sum.srs::<E>(norm.shift));
+                nothing
             });
         });
     })
@@ -203,35 +264,98 @@ where
     ))
 }
 
+/// The kernel: [`reference_rows`] of `rows` rows of `d` columns, row-major; `out` has `d` bytes a row and its
+/// multiplier in the 64 bytes of a row block ([`crate::requantise::row_block`]). The other parameters are
+/// [`layernorm`]'s, and a scratch row of 16 bits.
+///
+/// # Panics
+/// When `d` is not a multiple of 64 up to 1024.
+pub fn layernorm_rows(rows: u32, d: u32) -> Kernel {
+    assert!(
+        d.is_multiple_of(64) && rows * d > 0 && d <= 1024,
+        "layernorm of {d} columns: expected n x 64 <= 1024"
+    );
+    let (name, width) = (format!("layernorm_rows_{rows}x{d}"), d + ROW_BLOCK as u32);
+    Kernel::build(&name, Rounding::ConvEven, Saturation::On, |k: &Builder| {
+        let norm = Norm::declare(k, rows, d);
+        let out = k.output::<i8>("out", [rows, width]);
+        let wide = k.scratch::<i16>("wide", [d]);
+        let rsqrt = RsqrtTable::declare(k);
+        let reciprocal = ReciprocalTable::declare(k);
+        k.for_n(rows, |row| {
+            let zeros = k.zeros::<i16, 32>();
+            let (max, min) = norm.row(&rsqrt, row, (zeros, zeros), |column, sum, (max, min)| {
+                let y = sum.srs::<i16>(norm.shift);
+                wide.store(column, y);
+                (max.max(y), min.min(y))
+            });
+            let peak = max.reduce_max().max(-min.reduce_min()).max(1).min(i32::from(i16::MAX));
+            let scale = reciprocal.of(peak);
+            let mantissa = (scale.mantissa * 127 + 64).shift_right(7);
+            let mantissa = k.splat::<i16, 32>(mantissa);
+            let shift = scale.shift + 8;
+            k.pipelined(1).for_step(0, d / LANES, 1, |j| {
+                let y = wide.load::<32>(j * LANES);
+                out.store(row * width + j * LANES, y.times::<Acc32, i16>(mantissa).srs::<i8>(shift));
+            });
+            out.store::<64>(row * width + d, k.splat::<i16, 32>(peak).cast());
+        });
+    })
+    .with_doc(&format!(
+        "out[{rows}, {d}] i8 = layer norm of x[{rows}, {d}] i16, times gain plus beta, each row up to 127; and multipliers."
+    ))
+}
+
 /// The sum of all lanes, wrapping.
 fn total<'k>(lanes: Accum<'k, Acc32, 32>) -> Scalar<'k> {
     let lanes = lanes.srs::<i32>(0);
     (lanes.low::<16>() + lanes.high::<16>()).reduce_add()
 }
 
+/// Random rows and a random norm.
+fn random(source: &mut Source, rows: u32, d: u32) -> (Array2<i16>, LayerNorm) {
+    let amplitude = [1, 30, 5000, 32767][source.number(0, 3) as usize];
+    let x = source.matrix::<i16>([rows as usize, d as usize], [-amplitude, amplitude]);
+    let gain: Vec<i16> = source.values(d as usize, -32767, 32767).into_iter().map(|v| v as i16).collect();
+    let beta: Vec<i32> =
+        source.values(d as usize, -(1 << 30), 1 << 30).into_iter().map(|v| v as i32).collect();
+    let shift = source.number(0, 30) as u32;
+    (x, LayerNorm { gain, beta, shift })
+}
+
+/// The arguments of a kernel: inputs, the output of `out` bytes, `locals` that it fills or has.
+fn arguments(x: Array2<i16>, norm: &LayerNorm, out: usize, locals: usize) -> Vec<Arg> {
+    let mut args = vec![
+        Arg::Bytes(bytes_of(&x.into_raw_vec_and_offset().0)),
+        Arg::Bytes(bytes_of(&norm.gain)),
+        Arg::Bytes(bytes_of(&norm.beta)),
+        Arg::Bytes(bytes_of(&[norm.shift as i32, 0, 0, 0, 0, 0, 0, 0])),
+        Arg::Bytes(vec![0; out]),
+    ];
+    args.extend((0..locals).map(|_| Arg::Local));
+    args
+}
+
+/// [`layernorm_rows`] with its test cases.
+pub fn entry_rows(rows: u32, d: u32) -> Entry {
+    Entry::new(layernorm_rows(rows, d), move |source| {
+        let (x, norm) = random(source, rows, d);
+        let (bytes, multipliers) = reference_rows(x.view(), &norm);
+        let out = ndarray::concatenate![Axis(1), bytes, row_block(&multipliers)];
+        let out = bytes_of(out.as_standard_layout().as_slice().expect("standard layout"));
+        Case { args: arguments(x, &norm, out.len(), 3), expected: vec![(4, out)] }
+    })
+}
+
 /// The kernel with its test cases.
 pub fn entry(rows: u32, d: u32, elem: Elem) -> Entry {
     Entry::new(layernorm(rows, d, elem), move |source| {
-        let amplitude = [1, 30, 5000, 32767][source.number(0, 3) as usize];
-        let x = source.matrix::<i16>([rows as usize, d as usize], [-amplitude, amplitude]);
-        let gain: Vec<i16> = source.values(d as usize, -32767, 32767).into_iter().map(|v| v as i16).collect();
-        let beta: Vec<i32> =
-            source.values(d as usize, -(1 << 30), 1 << 30).into_iter().map(|v| v as i32).collect();
-        let shift = source.number(0, 30);
-        let norm = LayerNorm { gain, beta, shift: shift as u32 };
+        let (x, norm) = random(source, rows, d);
         let out = match elem {
             Elem::I8 => bytes_of(&reference_i8(x.view(), &norm).into_raw_vec_and_offset().0),
             _ => bytes_of(&reference_i16(x.view(), &norm).into_raw_vec_and_offset().0),
         };
-        let args = vec![
-            Arg::Bytes(bytes_of(&x.into_raw_vec_and_offset().0)),
-            Arg::Bytes(bytes_of(&norm.gain)),
-            Arg::Bytes(bytes_of(&norm.beta)),
-            Arg::Bytes(bytes_of(&[shift as i32, 0, 0, 0, 0, 0, 0, 0])),
-            Arg::Bytes(vec![0; out.len()]),
-            Arg::Local,
-        ];
-        Case { args, expected: vec![(4, out)] }
+        Case { args: arguments(x, &norm, out.len(), 1), expected: vec![(4, out)] }
     })
 }
 

@@ -2,11 +2,15 @@
 //!
 //! `h = sat16(srs(acc, acc_shift)); out = sat(srs(h * mult[n], out_shift))`: two shift-round-saturate steps and one
 //! i16 x i16 multiplication, because a core multiplies 16-bit lanes.
+//!
+//! Where the rows of the left operand have multipliers of their own, one more step of the same kind comes between, and
+//! the bias comes last ([`RowRequant`]).
 
 use crate::case::{Arg, Case, Entry, Source, bytes_of};
 use crate::tiles::to_tiles;
 use kiln_dsl::kernel::build::{Acc32, Accum, Buf, Builder, Halves, Loadable, Scalar, ToVector, Vector};
 use kiln_dsl::kernel::{Elem, Kernel};
+use kiln_dsl::num::shuffle::T64_2X8_LO;
 use kiln_dsl::num::{Rounding, Saturation};
 use ndarray::{Array1, Array2, ArrayView2};
 
@@ -59,6 +63,64 @@ impl Requant {
     /// The factor that column `column` really applies.
     pub fn factor(&self, column: usize) -> f64 {
         f64::from(self.mult[column]) / f64::from(self.acc_shift + self.out_shift).exp2()
+    }
+}
+
+/// Requantisation of a product whose rows have multipliers: `t = sat16(srs(h * row[m], row_shift))` of [`Requant`]'s
+/// `h`, then `out = sat(srs(t * mult[n] + bias[n], out_shift))`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowRequant {
+    /// The shifts and column multipliers; `out_shift` follows the bias.
+    pub columns: Requant,
+    /// Right shift of the product with the row's multiplier: 0..=31.
+    pub row_shift: u32,
+    /// What each column adds, in units of `2^-out_shift` steps of the output: at most 2^30, so that the sum fits 32 bits.
+    pub bias: Vec<i32>,
+}
+
+impl RowRequant {
+    /// The integers for `out = acc * row * factors[n] + offsets[n]`.
+    ///
+    /// `acc_peaks[n]` is the largest |accumulator| of column `n` that must pass unsaturated, and `row_peaks[n]` the
+    /// largest |accumulator x row multiplier|; larger ones clip.
+    ///
+    /// # Panics
+    /// When the slices differ in length, or a factor is not finite and positive.
+    pub fn new(factors: &[f64], offsets: &[f64], acc_peaks: &[f64], row_peaks: &[f64]) -> RowRequant {
+        assert_eq!((factors.len(), factors.len()), (offsets.len(), row_peaks.len()), "columns");
+        let bits = |peaks: &[f64], least: u32| {
+            let peak = peaks.iter().copied().fold(1.0, f64::max);
+            (least..least + 31).find(|&s| peak / f64::from(s).exp2() <= 32767.0).unwrap_or(least + 31)
+        };
+        let acc_shift = bits(acc_peaks, 0);
+        let row_shift = bits(row_peaks, acc_shift) - acc_shift;
+        let down = f64::from(acc_shift + row_shift).exp2();
+        let scaled: Vec<f64> = factors.iter().map(|f| f * down).collect();
+        // `t` has at most 15 bits, so the multiplier's own requantisation needs no further shift before it.
+        let inner = Requant::new(&scaled, &vec![32767.0; factors.len()]);
+        let limit = f64::from(1 << 30);
+        let largest = offsets.iter().map(|o| o.abs()).fold(0.0, f64::max);
+        let spare =
+            (0..=inner.out_shift).rev().find(|&s| largest * f64::from(s).exp2() <= limit).unwrap_or(0);
+        let lost = f64::from(inner.out_shift - spare).exp2();
+        let mult = inner.mult.iter().map(|&m| (f64::from(m) / lost).round().max(1.0) as i16).collect();
+        let unit = f64::from(spare).exp2();
+        let bias = offsets.iter().map(|o| (o * unit).round_ties_even().clamp(-limit, limit) as i32).collect();
+        RowRequant { columns: Requant { acc_shift, mult, out_shift: spare }, row_shift, bias }
+    }
+
+    /// One accumulator of column `column` in a row with multiplier `row`, before the output's saturation.
+    #[inline]
+    pub fn apply(&self, acc: i32, row: i16, column: usize) -> i64 {
+        let Requant { acc_shift, mult, out_shift } = &self.columns;
+        let h = saturate_i16(srs(acc.into(), *acc_shift));
+        let t = saturate_i16(srs(i64::from(h) * i64::from(row), self.row_shift));
+        srs(i64::from(t) * i64::from(mult[column]) + i64::from(self.bias[column]), *out_shift)
+    }
+
+    /// The factor that column `column` really applies, to an accumulator times its row's multiplier.
+    pub fn factor(&self, column: usize) -> f64 {
+        self.columns.factor(column) / f64::from(self.row_shift).exp2()
     }
 }
 
@@ -175,6 +237,92 @@ where
     .with_doc(&doc)
 }
 
+/// Rows of 64 bytes that hold a row's multiplier 32 times: below, the *row block* of a product's left operand.
+pub const ROW_BLOCK: usize = 64;
+
+/// The row block of some rows: `[M, 64]` bytes, each row its multiplier in i16 again and again.
+pub fn row_block(multipliers: &[i16]) -> Array2<i8> {
+    Array2::from_shape_fn((multipliers.len(), ROW_BLOCK), |(m, j)| multipliers[m].to_le_bytes()[j % 2] as i8)
+}
+
+/// The kernel: [`RowRequant`] of `acc[m, n]` (i32, in 4x8 tiles) to `out` (`elem`: i8 or i16, in 4x8 tiles), with the
+/// rows' multipliers in a row block `rows[m, 64]` (in 4x8 tiles, of which the first column is read).
+///
+/// # Panics
+/// When `m` is not a multiple of 4 or `n` of 8, or `elem` is neither i8 nor i16.
+pub fn requantise_rows(m: u32, n: u32, elem: Elem) -> Kernel {
+    assert!(m.is_multiple_of(4) && n.is_multiple_of(8) && m * n > 0, "requantise {m}x{n}: tiles are 4x8");
+    match elem {
+        Elem::I8 => tiles_of_rows::<i8>(m, n),
+        Elem::I16 => tiles_of_rows::<i16>(m, n),
+        other => panic!("requantise to {other}: expected i8 or i16"),
+    }
+}
+
+fn tiles_of_rows<E: Loadable<32>>(m: u32, n: u32) -> Kernel
+where
+    Acc32: ToVector<E, 32>,
+{
+    let (mt, nt) = (m / 4, n / 8);
+    let name = format!("requantise_rows_{}_{m}x{n}", E::ELEM);
+    let doc = format!(
+        "acc[{m}, {n}] i32 to out[{m}, {n}] {}, both in 4x8 tiles; mult and bias per column, multipliers per row.",
+        E::ELEM
+    );
+    Kernel::build(&name, Rounding::ConvEven, Saturation::On, |k: &Builder| {
+        let acc = k.input_tiles::<i32, 32>("acc", [4, 8], [mt, nt]);
+        let rows = k.input_tiles::<i8, 32>("rows", [4, 8], [mt, ROW_BLOCK as u32 / 8]);
+        let columns = Columns::declare(k, n);
+        let row_shift = k.param_i32("row_shift");
+        let out = k.output_tiles::<E, 32>("out", [4, 8], [mt, nt]);
+        k.for_n(nt, |j| {
+            let tile = columns.of_tile(j);
+            k.pipelined(1).for_step(0, mt, 1, |i| {
+                // Four copies of each of four multipliers; interleaved with itself, eight: the lanes of a 4x8 tile.
+                let four: Vector<i16, 16> = rows.load(i, 0).cast();
+                let twice: Vector<i16, 32> = four.concat(four);
+                let multipliers = twice.shuffle(twice, T64_2X8_LO);
+                let h = acc.load(i, j).ups::<Acc32>(0).srs::<i16>(columns.acc_shift);
+                let t = h.times::<Acc32, i16>(multipliers).srs::<i16>(row_shift);
+                out.store(i, j, tile.bias.mac(t, tile.mult).srs::<E>(columns.out_shift()));
+            });
+        });
+    })
+    .with_doc(&doc)
+}
+
+/// [`requantise_rows`] with its test cases.
+pub fn entry_rows(m: u32, n: u32, elem: Elem) -> Entry {
+    Entry::new(requantise_rows(m, n, elem), move |source| {
+        let [rows, cols] = [m as usize, n as usize];
+        let acc = source.matrix::<i32>([rows, cols], [-(1 << 30), 1 << 30]);
+        let multipliers: Vec<i16> = source.values(rows, 1, 32767).into_iter().map(|v| v as i16).collect();
+        let (bias, columns, params) = column_case(source, cols);
+        let row_shift = source.number(0, 31);
+        let q = RowRequant { columns, row_shift: row_shift as u32, bias: bias.to_vec() };
+        let value = |at: (usize, usize)| q.apply(acc[at], multipliers[at.0], at.1);
+        let out = match elem {
+            Elem::I8 => {
+                let out = Array2::from_shape_fn(acc.dim(), |at| saturate_i8(value(at)));
+                bytes_of(&to_tiles(out.view(), [4, 8]))
+            }
+            _ => {
+                let out = Array2::from_shape_fn(acc.dim(), |at| saturate_i16(value(at)));
+                bytes_of(&to_tiles(out.view(), [4, 8]))
+            }
+        };
+        let tiles = |bytes: &[u8]| Arg::Bytes(bytes.to_vec());
+        let mut args = vec![
+            tiles(&bytes_of(&to_tiles(acc.view(), [4, 8]))),
+            tiles(&bytes_of(&to_tiles(row_block(&multipliers).view(), [4, 8]))),
+        ];
+        args.extend(params);
+        args.push(Arg::I32(row_shift as i32));
+        args.push(Arg::Bytes(vec![0; out.len()]));
+        Case { args, expected: vec![(7, out)] }
+    })
+}
+
 /// The kernel with its test cases.
 pub fn entry(m: u32, n: u32, elem: Elem) -> Entry {
     Entry::new(requantise(m, n, elem), move |source| {
@@ -227,6 +375,21 @@ mod tests {
     }
 
     proptest! {
+        /// With rows: half a step of the output, of `t` and of `h` at the factors' sizes, and the multiplier's rounding.
+        #[test]
+        fn error_with_rows_is_bounded(factor in 1e-9f64..1e-3, row in 500i16..32767, share in -1.0f64..1.0, offset in -20000.0f64..20000.0) {
+            let peak = 32767.0 / factor;
+            let acc_peak = (peak / f64::from(row)).min(1e9);
+            let q = RowRequant::new(&[factor], &[offset], &[acc_peak], &[acc_peak * f64::from(row)]);
+            let acc = (acc_peak * share) as i32;
+            let exact = f64::from(acc) * f64::from(row) * factor + offset;
+            let t_step = f64::from(q.columns.acc_shift + q.row_shift).exp2() * factor;
+            let h_step = if q.columns.acc_shift > 0 { f64::from(q.columns.acc_shift).exp2() * factor * f64::from(row) } else { 0.0 };
+            let mult = (exact - offset).abs() * 0.5 / f64::from(q.columns.mult[0]);
+            let bound = 1.0 + 0.51 * (t_step + h_step) + mult * 1.001 + 1e-6;
+            prop_assert!((q.apply(acc, row, 0) as f64 - exact).abs() <= bound, "{q:?} {acc} {exact} {bound}");
+        }
+
         /// |out - acc * factor| <= half an output step, plus half a step of the 16-bit h at the factor's size,
         /// plus the multiplier's rounding: half its step, relative to the multiplier.
         #[test]

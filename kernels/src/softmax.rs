@@ -50,6 +50,26 @@ pub fn reference(t: ArrayView2<i16>, valid: usize) -> Array2<i16> {
     p
 }
 
+/// Probabilities `p[M, N]` in Q7, as bytes, of scores in steps of `scale` (natural logarithm): the design document's
+/// softmax, whose smallest probability is 1/256 before it rounds to zero.
+///
+/// # Panics
+/// When a row is longer than 2^15 (the sum's 30 bits).
+pub fn reference_i8(t: ArrayView2<i16>, scale: f64) -> Array2<i16> {
+    let table: Vec<i16> =
+        (0..256).map(|i| (32767.0 * (-scale * f64::from(i)).exp()).round() as i16).collect();
+    let mut p = Array2::zeros(t.dim());
+    for (t, mut p) in t.axis_iter(Axis(0)).zip(p.axis_iter_mut(Axis(0))) {
+        let max = t.iter().copied().fold(i16::MIN, i16::max);
+        let e = |t: i16| table[(i32::from(max) - i32::from(t)).min(255) as usize];
+        let scale = reciprocal_q15(t.iter().map(|&t| i32::from(e(t))).sum());
+        for (p, &t) in p.iter_mut().zip(t) {
+            *p = srs(i64::from(e(t)) * i64::from(scale.mantissa), scale.shift + 8).min(127) as i16;
+        }
+    }
+    p
+}
+
 /// Lanes that one step of a row takes.
 const LANES: u32 = 32;
 

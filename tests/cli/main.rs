@@ -8,5 +8,6 @@ mod encode_errors;
 mod fit;
 mod insts;
 mod kernels;
+mod quantize;
 mod support;
 mod validate;

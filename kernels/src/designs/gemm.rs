@@ -10,6 +10,9 @@
 //! kernels and put the result together again. Core (c, r) computes rows `r` and columns `c` of a
 //! block of `4 m x 4 n`; K arrives in chunks of 64 and accumulates in L1 in 32 bits.
 //!
+//! Where the rows of A have multipliers ([`Gemm::row_scales`]), each row of A goes on for 64 bytes behind its K: the *row
+//! block* ([`crate::requantise::row_block`]), an object that a core reads together with the column block.
+//!
 //! Below the K rows of B lie 64 more: the *column block*, which a core reads as one object after
 //! its last chunk of K. It holds bias, multipliers and shifts ([`ColumnBlock`]), so that one program
 //! serves every layer of a shape.
@@ -66,6 +69,8 @@ pub struct Gemm {
     pub out: Elem,
     /// Whether C is the GELU of the requantised product (i16 only).
     pub gelu: bool,
+    /// Whether the rows of A have multipliers, behind their elements (i8 only).
+    pub row_scales: bool,
     /// Rows of A and C.
     pub m: u32,
     /// Columns of A and rows of B: a multiple of 64.
@@ -123,6 +128,7 @@ impl Gemm {
     pub fn design(&self, l1_bytes: u32) -> Design {
         assert!(self.k.is_multiple_of(CHUNK) && self.n.is_multiple_of(32), "{}: K by 64, N by 32", self.name);
         assert!(!self.gelu || self.out == Elem::I16, "{}: GELU gives i16", self.name);
+        assert!(!self.row_scales || self.left == Left::I8, "{}: rows of bytes have multipliers", self.name);
         let tile =
             self.core_tile(l1_bytes).unwrap_or_else(|| panic!("{}: no tile fits {l1_bytes} B", self.name));
         let doc = format!(
@@ -155,7 +161,11 @@ impl Gemm {
         let shape = MatmulShape { m, k: CHUNK, n, left: self.left, product: Product::Accumulate, block };
         let clear = kernel(zero::zero_i32(m * n));
         let multiply = kernel(matmul::matmul(shape));
-        let finish = kernel(requantise::requantise(m, n, self.out));
+        let finish = kernel(if self.row_scales {
+            requantise::requantise_rows(m, n, self.out)
+        } else {
+            requantise::requantise(m, n, self.out)
+        });
         let gelu = self.gelu.then(|| kernel(gelu::gelu_i16(m * n)));
 
         let a_object = MemType::flat(self.left.elem(), m * CHUNK);
@@ -211,6 +221,7 @@ impl Gemm {
                         p.release(b[col], Port::Consume, 1);
                     });
                     let params = p.consume(b[col]);
+                    let multipliers = self.row_scales.then(|| p.consume(a[row]));
                     let out = p.produce(c[col][row]);
                     let word = |index| Arg::Word(WordRef { object: params, index });
                     let part = |byte_offset: u32, elem, len| Arg::Object {
@@ -219,12 +230,20 @@ impl Gemm {
                     };
                     let linear = before_gelu.map_or(Arg::from(out), Arg::from);
                     let (bias, mult) = (part(0, Elem::I32, n), part(columns.mult_byte, Elem::I16, n));
-                    let [acc_shift, out_shift, gelu_bits] = columns.words.map(word);
-                    p.call(finish, vec![acc.into(), bias, mult, acc_shift, out_shift, linear.clone()]);
+                    let [acc_shift, out_shift, gelu_bits, row_shift] = columns.words.map(word);
+                    let mut args = vec![Arg::from(acc)];
+                    args.extend(multipliers.map(Arg::from));
+                    args.extend([bias, mult, acc_shift, out_shift]);
+                    args.extend(multipliers.map(|_| row_shift));
+                    args.push(linear.clone());
+                    p.call(finish, args);
                     if let Some(gelu) = gelu {
                         p.call(gelu, vec![linear, out.into(), gelu_bits]);
                     }
                     p.release(b[col], Port::Consume, 1);
+                    if multipliers.is_some() {
+                        p.release(a[row], Port::Consume, 1);
+                    }
                     p.release(c[col][row], Port::Produce, 1);
                 });
             });
@@ -271,7 +290,7 @@ impl Gemm {
                     s.copy(c, c_out[at], [0, 0, 0, first], sizes, [0, grid * n, rs, 1]).bd(bds[0]).token();
                     let (rs, first) =
                         (self.a.row_stride, self.a.offsets[batch] + (row + col * m) * self.a.row_stride);
-                    let sizes = [n_blocks, chunks, m, chunk];
+                    let sizes = [n_blocks, chunks + u64::from(self.row_scales), m, chunk];
                     s.copy(a, a_in[at], [0, 0, 0, first], sizes, [0, chunk, rs, 1]).bd(bds[1]).token();
                     let (rs, first) = (self.b.row_stride, self.b.offsets[batch] + col * n);
                     let sizes = [n_blocks, chunks + 1, chunk, n];
@@ -290,24 +309,24 @@ impl Gemm {
 pub struct ColumnBlock {
     /// First byte of the multipliers (i16); the biases (i32) start at 0.
     pub mult_byte: u32,
-    /// Words of `acc_shift`, `out_shift` and the GELU's fraction bits.
-    pub words: [u32; 3],
+    /// Words of `acc_shift`, `out_shift`, the GELU's fraction bits and `row_shift`.
+    pub words: [u32; 4],
 }
 
 impl ColumnBlock {
     /// The layout for `n` columns.
     pub const fn layout(n: u32) -> ColumnBlock {
         let words = (6 * n).next_multiple_of(32) / 4;
-        ColumnBlock { mult_byte: 4 * n, words: [words, words + 1, words + 2] }
+        ColumnBlock { mult_byte: 4 * n, words: [words, words + 1, words + 2, words + 3] }
     }
 
     /// The 64 rows below B, for tiles of `n` columns: `bias[N]` and the requantisation of all `N`
-    /// columns, `gelu_bits` 0 without GELU. The mem tile cuts these rows into 8x8 tiles as it does
+    /// columns, `gelu_bits` 0 without GELU, `row_shift` 0 without row multipliers. The mem tile cuts these rows into 8x8 tiles as it does
     /// those of B, so they are written the other way round.
     ///
     /// # Panics
     /// When `bias` and the multipliers differ in length, or that is not a multiple of `n`.
-    pub fn rows(n: u32, bias: &[i32], q: &Requant, gelu_bits: u32) -> Array2<i8> {
+    pub fn rows(n: u32, bias: &[i32], q: &Requant, gelu_bits: u32, row_shift: u32) -> Array2<i8> {
         assert!(bias.len() == q.mult.len() && bias.len().is_multiple_of(n as usize), "columns by {n}");
         let layout = ColumnBlock::layout(n);
         let columns = n as usize;
@@ -318,7 +337,8 @@ impl ColumnBlock {
             bytes[..4 * columns].copy_from_slice(bytemuck::cast_slice(&bias[range.clone()]));
             let mult = layout.mult_byte as usize;
             bytes[mult..mult + 2 * columns].copy_from_slice(bytemuck::cast_slice(&q.mult[range]));
-            for (word, value) in layout.words.into_iter().zip([q.acc_shift, q.out_shift, gelu_bits]) {
+            let words = [q.acc_shift, q.out_shift, gelu_bits, row_shift];
+            for (word, value) in layout.words.into_iter().zip(words) {
                 bytes[4 * word as usize..][..4].copy_from_slice(&value.to_le_bytes());
             }
             let cells: &[i8] = bytemuck::cast_slice(&bytes);

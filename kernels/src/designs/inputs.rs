@@ -5,7 +5,7 @@ use crate::case::{Data, Source, bytes_of};
 use crate::designs::gemm::{CHUNK, ColumnBlock};
 use crate::layernorm::LayerNorm;
 use crate::matmul::Left;
-use crate::requantise::Requant;
+use crate::requantise::{Requant, RowRequant};
 use crate::residual_add::ResidualAdd;
 use crate::whisper::plan::{Plan, Product, Rows};
 use kiln_dsl::array::Design;
@@ -63,10 +63,23 @@ fn product_inputs(product: &Product, source: &mut Source, host: &mut [Vec<u8>]) 
     let typical = f64::from(gemm.k).sqrt() * left as f64 * 127.0 / 3.0;
     let range = if gemm.out == Elem::I8 { 64.0 } else { 16384.0 };
     let columns = gemm.n as usize;
-    let q = Requant::new(&vec![range / typical; columns], &vec![4.0 * typical; columns]);
-    let peak = typical as i64;
-    let bias: Vec<i32> = source.values(columns, -peak, peak).into_iter().map(|v| v as i32).collect();
-    let block = ColumnBlock::rows(product.tile_columns, &bias, &q, if gemm.gelu { 12 } else { 0 });
+    let peaks = vec![4.0 * typical; columns];
+    let gelu_bits = if gemm.gelu { 12 } else { 0 };
+    let block = if gemm.row_scales {
+        // A's random bytes are the rows' multipliers, too: half of the greatest is typical.
+        let factors = vec![range / (typical * 16384.0); columns];
+        let quarter = (range / 4.0) as i64;
+        let offsets: Vec<f64> =
+            source.values(columns, -quarter, quarter).into_iter().map(|v| v as f64).collect();
+        let row_peaks = vec![4.0 * typical * 32767.0; columns];
+        let q = RowRequant::new(&factors, &offsets, &peaks, &row_peaks);
+        ColumnBlock::rows(product.tile_columns, &q.bias, &q.columns, gelu_bits, q.row_shift)
+    } else {
+        let q = Requant::new(&vec![range / typical; columns], &peaks);
+        let peak = typical as i64;
+        let bias: Vec<i32> = source.values(columns, -peak, peak).into_iter().map(|v| v as i32).collect();
+        ColumnBlock::rows(product.tile_columns, &bias, &q, gelu_bits, 0)
+    };
     let stride = gemm.b.row_stride as usize;
     for &first in &gemm.b.offsets {
         for (row, cells) in block.outer_iter().enumerate() {
@@ -96,7 +109,9 @@ fn row_inputs(rows: &Rows, plan: &Plan, source: &mut Source, host: &mut [Vec<u8>
             source.values(columns, lo, hi).into_iter().map(|v| v as f32 / 1000.0).collect()
         };
         let (gamma, beta) = (floats(source, 500, 1500), floats(source, -500, 500));
-        let scale = if rows.op.output.0 == Elem::I8 { 0.03 } else { 0.0002 };
+        // Rows with multipliers are normalised in 16 bits.
+        let bytes_at_once = rows.op.output == (Elem::I8, rows.op.input.1);
+        let scale = if bytes_at_once { 0.03 } else { 0.0002 };
         let norm = LayerNorm::new(&gamma, &beta, scale);
         let mut bytes = bytes_of(&norm.gain);
         bytes.extend(bytes_of(&norm.beta));

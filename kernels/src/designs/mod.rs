@@ -16,6 +16,7 @@ pub use relu2::relu2;
 
 use crate::whisper::ModelConfig;
 use crate::whisper::plan::Plan;
+use crate::whisper::scheme::Scheme;
 use kiln_dsl::array::{Design, Tile};
 use kiln_dsl::device::Device;
 
@@ -31,10 +32,11 @@ pub fn designs() -> Vec<Design> {
     all
 }
 
-/// The plan of the tiny encoder for npu1's cores.
+/// The plan of the tiny encoder in the default scheme, for npu1's cores.
 fn tiny() -> Plan {
     let l1_bytes = Device::npu1().core.data_memory_bytes();
-    Plan::new(&ModelConfig::tiny(), l1_bytes).unwrap_or_else(|e| panic!("{e}"))
+    let recipe = Scheme::default().recipe().expect("a scheme of integers");
+    Plan::new(&ModelConfig::tiny(), &recipe, l1_bytes).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// Host buffers with which a listed design computes something, from a seed: inputs hold data over the whole range of

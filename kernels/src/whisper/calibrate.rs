@@ -1,25 +1,69 @@
-//! Calibration: how large every tensor of the encoder gets on example recordings.
+//! Calibration: what every tensor of the encoder looks like on example recordings.
 
 use std::collections::BTreeMap;
 
+use ndarray::parallel::prelude::*;
 use ndarray::{Array2, ArrayView2, Axis};
 
 use super::reference;
 use super::weights::EncoderWeights;
+use crate::conv1d;
 
-/// Extremes of one tensor over all calibration windows.
+/// What is known of one tensor over all calibration windows.
 #[derive(Clone, Debug, PartialEq)]
-struct Peaks {
+struct Statistics {
     /// Largest magnitude of each column.
     columns: Vec<f32>,
     /// Largest value.
     highest: f32,
+    /// Sum of each column.
+    sums: Vec<f64>,
+    /// Rows seen.
+    rows: u64,
+    /// How often each magnitude occurs.
+    magnitudes: Histogram,
+    /// Largest magnitude of each column in units of the peak of that row of the LayerNorm before; empty for tensors
+    /// that do not follow one.
+    ratios: Vec<f32>,
 }
 
-/// Extremes of every tensor of an encoder, by the names of [`reference::Observer`]; the heads of a layer together.
+/// Counts of magnitudes, 16 bins an octave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Histogram {
+    counts: Vec<u64>,
+}
+
+/// Bins of an octave.
+const BINS: f32 = 16.0;
+
+/// Octaves below 1 that a histogram covers; it covers as many above.
+const OCTAVES: f32 = 24.0;
+
+impl Histogram {
+    fn new() -> Histogram {
+        Histogram { counts: vec![0; (2.0 * OCTAVES * BINS) as usize] }
+    }
+
+    fn add(&mut self, value: f32) {
+        let bin = (value.abs().log2() + OCTAVES) * BINS;
+        let last = self.counts.len() - 1;
+        self.counts[(bin.max(0.0) as usize).min(last)] += 1;
+    }
+
+    /// Magnitudes (the centres of bins) and how often they occur, rising.
+    pub fn magnitudes(&self) -> impl Iterator<Item = (f64, u64)> {
+        let centre = |i: usize| f64::from((i as f32 + 0.5) / BINS - OCTAVES).exp2();
+        self.counts.iter().enumerate().filter(|c| *c.1 > 0).map(move |(i, &count)| (centre(i), count))
+    }
+}
+
+/// Statistics of every tensor of an encoder, by the names of [`reference::Observer`]; the heads of a layer together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Calibration {
-    tensors: BTreeMap<String, Peaks>,
+    tensors: BTreeMap<String, Statistics>,
+    products: BTreeMap<String, Array2<f32>>,
+    /// Peaks of the rows of the latest LayerNorm.
+    row_peaks: Vec<f32>,
 }
 
 impl Calibration {
@@ -29,11 +73,17 @@ impl Calibration {
     /// When `mels` is empty, or a window has another shape than the encoder reads.
     pub fn measure(weights: &EncoderWeights, mels: &[Array2<f32>]) -> Calibration {
         assert!(!mels.is_empty(), "calibration needs at least one window");
-        let mut calibration = Calibration { tensors: BTreeMap::new() };
+        let mut calibration = Calibration::empty();
         for mel in mels {
+            calibration.observe("mel", mel.view());
+            calibration.add_products("conv1", conv1d::windows(&conv1d::pad(mel.t()), 1));
             reference::encode(weights, mel.view(), &mut |name, tensor| calibration.observe(name, tensor));
         }
         calibration
+    }
+
+    pub(super) fn empty() -> Calibration {
+        Calibration { tensors: BTreeMap::new(), products: BTreeMap::new(), row_peaks: Vec::new() }
     }
 
     fn observe(&mut self, name: &str, tensor: ArrayView2<f32>) {
@@ -42,58 +92,121 @@ impl Calibration {
             Some((layer, rest)) => (format!("{layer}.{}", rest.split_once('.').map_or(rest, |r| r.1)), true),
             None => (name.to_string(), false),
         };
-        // The maximum of floats forgets NaN.
-        let number = |v: f32| if v.is_nan() { f32::INFINITY } else { v };
-        let peak =
-            |values: &mut dyn Iterator<Item = &f32>| values.fold(0.0f32, |m, v| m.max(number(*v).abs()));
-        let columns: Vec<f32> = if whole {
-            vec![peak(&mut tensor.iter())]
-        } else {
-            // Row by row: the tensors are row-major.
-            tensor.axis_iter(Axis(0)).fold(vec![0.0; tensor.ncols()], |mut peaks, row| {
-                peaks.iter_mut().zip(row).for_each(|(p, v)| *p = p.max(number(*v).abs()));
-                peaks
-            })
-        };
-        let highest = tensor.iter().copied().map(number).fold(0.0, f32::max);
-        let entry =
-            self.tensors.entry(name).or_insert_with(|| Peaks { columns: vec![0.0; columns.len()], highest });
-        entry.columns.iter_mut().zip(columns).for_each(|(a, b)| *a = a.max(b));
-        entry.highest = entry.highest.max(highest);
+        let part = name.rsplit('.').next().unwrap_or(&name);
+        let width = if whole { 1 } else { tensor.ncols() };
+        let entry = self.tensors.entry(name.clone()).or_insert_with(|| Statistics {
+            columns: vec![0.0; width],
+            highest: 0.0,
+            sums: vec![0.0; width],
+            rows: 0,
+            magnitudes: Histogram::new(),
+            ratios: Vec::new(),
+        });
+        entry.add(tensor, if whole { None } else { Some(width) });
+        if matches!(part, "q" | "k" | "v" | "fc1") {
+            entry.ratios.resize(width, 0.0);
+            for (row, peak) in tensor.axis_iter(Axis(0)).zip(&self.row_peaks) {
+                entry.ratios.iter_mut().zip(row).for_each(|(r, v)| *r = r.max(v.abs() / peak));
+            }
+        }
+        match part {
+            "ln1" | "ln2" => {
+                let peak = |row: ndarray::ArrayView1<f32>| row.iter().fold(1e-6f32, |m, v| m.max(v.abs()));
+                self.row_peaks = tensor.axis_iter(Axis(0)).map(peak).collect();
+                self.add_products(&name, tensor);
+            }
+            "ctx" | "gelu" => self.add_products(&name, tensor),
+            "conv1_gelu" => {
+                let padded = conv1d::pad(tensor);
+                self.add_products("conv2", conv1d::windows(&padded, 2));
+            }
+            _ => {}
+        }
     }
 
-    fn get(&self, name: &str) -> &Peaks {
+    /// Adds `x^T x` of a matrix' input.
+    fn add_products(&mut self, name: &str, x: ArrayView2<f32>) {
+        let sum =
+            self.products.entry(name.to_string()).or_insert_with(|| Array2::zeros((x.ncols(), x.ncols())));
+        sum.axis_chunks_iter_mut(Axis(0), 96).into_par_iter().enumerate().for_each(|(i, mut rows)| {
+            let part = x.slice(ndarray::s![.., i * 96..i * 96 + rows.nrows()]);
+            rows += &part.t().dot(&x);
+        });
+    }
+
+    fn get(&self, name: &str) -> &Statistics {
         self.tensors.get(name).unwrap_or_else(|| panic!("the reference encoder reports {name}"))
     }
 
     /// Names of the tensors that left the range of f32, sorted: such an encoder has no scales.
     pub fn overflows(&self) -> impl Iterator<Item = &str> {
-        let finite = |p: &Peaks| p.highest.is_finite() && p.columns.iter().all(|c| c.is_finite());
+        let finite = |p: &Statistics| p.highest.is_finite() && p.columns.iter().all(|c| c.is_finite());
         self.tensors.iter().filter(move |t| !finite(t.1)).map(|t| t.0.as_str())
     }
 
     /// Largest magnitude in a tensor.
     ///
     /// # Panics
-    /// When the reference encoder has no such tensor.
+    /// As all of these, when the reference encoder has no such tensor.
     pub fn peak(&self, name: &str) -> f64 {
         round_up(self.get(name).columns.iter().copied().fold(0.0, f32::max))
     }
 
     /// Largest magnitude in each column of a tensor.
-    ///
-    /// # Panics
-    /// When the reference encoder has no such tensor.
     pub fn column_peaks(&self, name: &str) -> Vec<f64> {
         self.get(name).columns.iter().copied().map(round_up).collect()
     }
 
     /// Largest value in a tensor, at least 0.
-    ///
-    /// # Panics
-    /// When the reference encoder has no such tensor.
     pub fn highest(&self, name: &str) -> f64 {
         round_up(self.get(name).highest)
+    }
+
+    /// Mean of each column of a tensor, in steps of the 4096th of the column's peak.
+    pub fn column_means(&self, name: &str) -> Vec<f64> {
+        let tensor = self.get(name);
+        let mean = |(sum, peak): (&f64, &f32)| {
+            let step = round_up(*peak) / 4096.0;
+            (sum / tensor.rows.max(1) as f64 / step).round() * step
+        };
+        tensor.sums.iter().zip(&tensor.columns).map(mean).collect()
+    }
+
+    /// Largest magnitude in each column of a projection, in units of the peak of the same row of the LayerNorm before.
+    pub fn ratios(&self, name: &str) -> Vec<f64> {
+        self.get(name).ratios.iter().copied().map(round_up).collect()
+    }
+
+    /// How often each magnitude occurs in a tensor.
+    pub fn magnitudes(&self, name: &str) -> &Histogram {
+        &self.get(name).magnitudes
+    }
+
+    /// `x^T x` of the input of a matrix: `conv1`, `conv2` (their windows), `layer0.ln1`, `.ctx`, `.ln2` or `.gelu`.
+    pub fn products(&self, name: &str) -> ArrayView2<'_, f32> {
+        self.products.get(name).unwrap_or_else(|| panic!("{name} is no matrix' input")).view()
+    }
+}
+
+impl Statistics {
+    /// `columns` is `None` for a tensor of which columns mean nothing.
+    fn add(&mut self, tensor: ArrayView2<f32>, columns: Option<usize>) {
+        // The maximum of floats forgets NaN.
+        let number = |v: f32| if v.is_nan() { f32::INFINITY } else { v };
+        // Row by row: the tensors are row-major.
+        for row in tensor.axis_iter(Axis(0)) {
+            for (column, &v) in row.iter().enumerate() {
+                let at = columns.map_or(0, |_| column);
+                let v = number(v);
+                self.columns[at] = self.columns[at].max(v.abs());
+                self.highest = self.highest.max(v);
+                self.sums[at] += f64::from(v);
+            }
+        }
+        if columns.is_some() {
+            tensor.iter().for_each(|v| self.magnitudes.add(*v));
+        }
+        self.rows += tensor.nrows() as u64;
     }
 }
 
@@ -134,7 +247,7 @@ mod tests {
 
     #[test]
     fn peaks_cover_every_window_and_head() {
-        let mut c = Calibration { tensors: BTreeMap::new() };
+        let mut c = Calibration::empty();
         c.observe("x", ndarray::arr2(&[[1.0, -3.0], [0.5, 2.0]]).view());
         c.observe("x", ndarray::arr2(&[[-2.0, 1.0]]).view());
         assert_eq!((c.column_peaks("x"), c.peak("x"), c.highest("x")), (vec![2.0, 3.0], 3.0, 2.0));

@@ -6,7 +6,7 @@
 
 use super::integer::{Observer, Tensor};
 use super::plan::{Plan, PlanError, Product, Rows};
-use super::quant::{ConvStage, Linear, QuantLayer, QuantModel};
+use super::quant::{ConvStage, Gelu, Linear, QuantLayer, QuantModel};
 use crate::case::bytes_of;
 use crate::conv1d;
 use crate::designs::gemm::ColumnBlock;
@@ -15,6 +15,7 @@ use crate::layernorm::LayerNorm;
 use crate::requantise::Requant;
 use crate::residual_add::ResidualAdd;
 use kiln_dsl::array::{Design, Tile};
+use kiln_dsl::kernel::Elem;
 use ndarray::{Array2, ArrayView2, Axis, s};
 use std::ops::ControlFlow;
 
@@ -213,7 +214,7 @@ pub struct Progress<'a> {
 /// Told before every dispatch; may stop the encoding.
 pub type Watch<'a> = dyn FnMut(Progress) -> ControlFlow<()> + 'a;
 
-/// Encodes `mel` (time-major `[frames, mels]`, from [`super::integer::quantise_mel`]) on `runner`.
+/// Encodes `mel` (time-major `[frames, mels]`, of [`QuantModel::input`]) on `runner`.
 /// `observe` is told every intermediate tensor that reaches host memory, by the names of
 /// [`super::integer::encode`]; it may be a no-op.
 ///
@@ -231,7 +232,7 @@ pub fn encode(
     observe: &mut Observer,
 ) -> Result<Encoded, EncodeError> {
     assert_eq!(mel.dim(), (model.config.frames(), model.config.mels), "frames and mel bands");
-    let total = plan.dispatches(model);
+    let total = plan.dispatches();
     let mut run =
         Run { model, plan, runner, watch, observe, report: EncodeReport::default(), done: 0, total };
     let x = run.embed(mel)?;
@@ -292,6 +293,28 @@ impl Run<'_> {
 
     fn see_i16(&mut self, bytes: &[u8], offset: usize, shape: [usize; 2], name: &str) {
         (self.observe)(name, Tensor::I16(matrix(bytes, offset, shape).view()));
+    }
+
+    /// A LayerNorm's output, with its rows' multipliers if they have any.
+    fn see_normalised(&mut self, bytes: &[u8], name: &str) {
+        let (rows, d) = (self.model.config.positions, self.model.config.d);
+        let width = self.plan.norm.op.output.1 as usize;
+        let all = matrix::<i8>(bytes, 0, [rows, width]);
+        let values = all.slice(s![.., ..d]);
+        if width == d {
+            (self.observe)(name, Tensor::I8(values));
+        } else {
+            let first = |row: ndarray::ArrayView1<i8>| i16::from_le_bytes([row[d] as u8, row[d + 1] as u8]);
+            let multipliers: Vec<i16> = all.rows().into_iter().map(first).collect();
+            (self.observe)(name, Tensor::I8Rows(values, &multipliers));
+        }
+    }
+
+    fn see(&mut self, bytes: &[u8], elem: Elem, name: &str) {
+        match elem {
+            Elem::I8 => self.see_i8(bytes, name),
+            _ => drop(self.tensor_i16(bytes, 0, name)),
+        }
     }
 
     fn see_i8(&mut self, bytes: &[u8], name: &str) {
@@ -361,14 +384,14 @@ impl Run<'_> {
         let plan = self.plan;
         let name = |part: &str| format!("layer{i}.{part}");
         let h = self.normalise(&plan.norm, &x, &layer.ln1)?;
-        self.see_i8(&h, &name("ln1"));
+        self.see_normalised(&h, &name("ln1"));
         let context = self.attention(h, layer, i)?;
-        self.see_i8(&context, &name("ctx"));
+        self.see(&context, plan.context.gemm.out, &name("ctx"));
         let xy = self.linear_onto(&plan.out, context, &layer.out, x, &name("attn_out"))?;
         let x = self.add(xy, &layer.resid1, &name("resid1"))?;
         let h = self.normalise(&plan.norm, &x, &layer.ln2)?;
-        self.see_i8(&h, &name("ln2"));
-        let weights = laid_out(&plan.fc1, &layer.fc1, layer.gelu_bits);
+        self.see_normalised(&h, &name("ln2"));
+        let weights = laid_out(&plan.fc1, &layer.fc1, gelu_bits(&layer.gelu));
         let c = zeros(plan.fc1.gemm.c.len, 2);
         let [_, _, hidden] = self.product(&plan.fc1, h, weights, c)?;
         let config = &self.model.config;
@@ -433,7 +456,7 @@ impl Run<'_> {
                 values[at..at + head_dim].iter_mut().zip(block).for_each(|(to, &from)| *to = from as u8);
             }
         }
-        let c = zeros(plan.context.gemm.c.len, 1);
+        let c = zeros(plan.context.gemm.c.len, plan.context.gemm.out.bytes());
         let [_, _, context] = self.product(&plan.context, probs, values, c)?;
         Ok(context)
     }
@@ -451,32 +474,39 @@ impl Run<'_> {
 
 /// Weights, zeros up to the product's K, and their column block.
 fn laid_out(p: &Product, linear: &Linear, gelu_bits: u32) -> Vec<u8> {
-    let bias = linear.bias.to_vec();
-    let block = ColumnBlock::rows(p.tile_columns, &bias, &linear.requant, gelu_bits);
+    let (bias, requant, row_shift) = linear.finish.columns();
+    let block = ColumnBlock::rows(p.tile_columns, &bias, requant, gelu_bits, row_shift);
     let padding = Array2::<i8>::zeros((p.gemm.k as usize - linear.weights.nrows(), linear.weights.ncols()));
     let rows = ndarray::concatenate![Axis(0), linear.weights, padding, block];
     bytes_of(rows.as_standard_layout().as_slice().expect("standard layout"))
 }
 
 fn conv_weights(p: &Product, stage: &ConvStage) -> Vec<u8> {
-    laid_out(p, &stage.matrix, stage.gelu_bits)
+    laid_out(p, &stage.matrix, gelu_bits(&stage.gelu))
 }
 
 /// A column block whose `columns` columns are alike and have no bias; `q` has one multiplier or more,
 /// all equal.
 fn uniform(p: &Product, q: &Requant, columns: usize) -> Array2<i8> {
     let q = Requant { mult: vec![q.mult[0]; columns], ..q.clone() };
-    ColumnBlock::rows(p.tile_columns, &vec![0; columns], &q, 0)
+    ColumnBlock::rows(p.tile_columns, &vec![0; columns], &q, 0, 0)
 }
 
 /// Some columns of a matrix.
 fn columns_of(linear: &Linear, columns: std::ops::Range<usize>) -> Linear {
-    let requant = Requant { mult: linear.requant.mult[columns.clone()].to_vec(), ..linear.requant.clone() };
     Linear {
         weights: linear.weights.slice(s![.., columns.clone()]).to_owned(),
-        bias: linear.bias.slice(s![columns.clone()]).to_owned(),
-        requant,
+        finish: linear.finish.of_columns(columns.clone()),
+        out: linear.out,
         in_scale: linear.in_scale,
         weight_scales: linear.weight_scales[columns].to_vec(),
+    }
+}
+
+/// Fraction bits of the GELUs that the plan's designs compute.
+fn gelu_bits(gelu: &Gelu) -> u32 {
+    match gelu {
+        Gelu::Bits(bits) => *bits,
+        Gelu::Table { .. } => unreachable!("Plan::new refuses schemes whose GELU is a table"),
     }
 }

@@ -44,9 +44,20 @@ where
     T: Clone + Default + Send + Sync,
     F: Fn(ArrayView2<A>) -> Array2<T> + Sync,
 {
+    by_numbered_rows(a, columns, |_, a| work(a))
+}
+
+/// [`by_rows`], where `work` is told the number of its first row too.
+fn by_numbered_rows<A, T, F>(a: ArrayView2<A>, columns: usize, work: F) -> Array2<T>
+where
+    A: Sync,
+    T: Clone + Default + Send + Sync,
+    F: Fn(usize, ArrayView2<A>) -> Array2<T> + Sync,
+{
     let mut out = Array2::from_elem((a.nrows(), columns), T::default());
-    let blocks = out.axis_chunks_iter_mut(Axis(0), BLOCK_ROWS).into_par_iter();
-    blocks.zip(a.axis_chunks_iter(Axis(0), BLOCK_ROWS)).for_each(|(mut out, a)| out.assign(&work(a)));
+    let blocks = out.axis_chunks_iter_mut(Axis(0), BLOCK_ROWS).into_par_iter().enumerate();
+    let rows = a.axis_chunks_iter(Axis(0), BLOCK_ROWS);
+    blocks.zip(rows).for_each(|((i, mut out), a)| out.assign(&work(i * BLOCK_ROWS, a)));
     out
 }
 
@@ -58,7 +69,7 @@ pub fn dense(a: ArrayView2<f32>, b: ArrayView2<f32>, bias: ArrayView1<f32>) -> A
     by_rows(a, b.ncols(), |a| a.dot(&b) + bias)
 }
 
-/// `finish(acc, column)` of every `acc = bias + a x b`, exactly.
+/// `finish(acc, row, column)` of every `acc = bias + a x b`, exactly.
 ///
 /// # Panics
 /// When the shapes do not fit, or a sum could leave the 2^53 that f64 holds exactly.
@@ -66,7 +77,7 @@ pub fn exact<A, B, T>(
     a: ArrayView2<A>,
     b: ArrayView2<B>,
     bias: ArrayView1<i32>,
-    finish: impl Fn(i32, usize) -> T + Sync,
+    finish: impl Fn(i32, usize, usize) -> T + Sync,
 ) -> Array2<T>
 where
     A: Operand,
@@ -79,18 +90,18 @@ where
     let finish = &finish;
     if peak <= 1 << 24 {
         let b = b.mapv(Operand::to_f32);
-        by_rows(a, b.ncols(), |a| {
+        by_numbered_rows(a, b.ncols(), |first, a| {
             let sums = a.mapv(Operand::to_f32).dot(&b);
             Array2::from_shape_fn(sums.dim(), |(m, n)| {
-                finish(saturate_i32(i64::from(bias[n]) + sums[(m, n)] as i64), n)
+                finish(saturate_i32(i64::from(bias[n]) + sums[(m, n)] as i64), first + m, n)
             })
         })
     } else {
         let b = b.mapv(Into::<f64>::into);
-        by_rows(a, b.ncols(), |a| {
+        by_numbered_rows(a, b.ncols(), |first, a| {
             let sums = a.mapv(Into::<f64>::into).dot(&b);
             Array2::from_shape_fn(sums.dim(), |(m, n)| {
-                finish(saturate_i32(i64::from(bias[n]) + sums[(m, n)] as i64), n)
+                finish(saturate_i32(i64::from(bias[n]) + sums[(m, n)] as i64), first + m, n)
             })
         })
     }
@@ -115,8 +126,8 @@ mod tests {
             let b = Array2::from_shape_fn((k, n), |_| rng.random::<i8>());
             let bias = Array1::from_shape_fn(n, |_| rng.random::<i32>());
             let (a8, a16, b, bias) = (a8.view(), a16.view(), b.view(), bias.view());
-            prop_assert_eq!(exact(a8, b, bias, |acc, _| acc), matmul::reference(a8, b, bias));
-            prop_assert_eq!(exact(a16, b, bias, |acc, _| acc), matmul::reference(a16, b, bias));
+            prop_assert_eq!(exact(a8, b, bias, |acc, _, _| acc), matmul::reference(a8, b, bias));
+            prop_assert_eq!(exact(a16, b, bias, |acc, _, _| acc), matmul::reference(a16, b, bias));
         }
     }
 }

@@ -2,142 +2,211 @@
 
 use ndarray::{Array1, Array2, ArrayView2, s};
 
+pub use super::activation::{Activation, Tensor};
 use super::gemm;
-use super::quant::{ConvStage, Linear, MEL_BITS, QuantLayer, QuantModel};
+use super::quant::{ConvStage, Finish, Gelu, Linear, QuantLayer, QuantModel};
+use super::scheme::Number;
 use crate::fixed::{saturate_i8, saturate_i16};
+use crate::layernorm::LayerNorm;
 use crate::requantise::Requant;
+use crate::residual_add::ResidualAdd;
 use crate::{conv1d, gelu, layernorm, residual_add, softmax};
-
-/// An intermediate tensor `[rows, columns]`.
-#[derive(Clone, Copy, Debug)]
-pub enum Tensor<'a> {
-    /// Operands of 8 bits.
-    I8(ArrayView2<'a, i8>),
-    /// Operands of 16 bits.
-    I16(ArrayView2<'a, i16>),
-}
-
-impl Tensor<'_> {
-    /// The elements times `scale`.
-    pub fn dequantise(&self, scale: f64) -> Array2<f32> {
-        match self {
-            Tensor::I8(t) => t.mapv(|v| (f64::from(v) * scale) as f32),
-            Tensor::I16(t) => t.mapv(|v| (f64::from(v) * scale) as f32),
-        }
-    }
-}
 
 /// Told every intermediate tensor with its name: those of [`super::reference::Observer`], after `mel` (time-major).
 /// [`QuantModel::scale`] knows the value of a step of each.
 pub type Observer<'a> = dyn FnMut(&str, Tensor) + 'a;
 
-/// The encoder's input, time-major `[frames, mels]` in units of 2^-14, of a log-mel window `[mels, frames]`.
-pub fn quantise_mel(mel: ArrayView2<f32>) -> Array2<i16> {
-    let unit = f64::from(MEL_BITS).exp2();
-    let value = |v: f32| (f64::from(v) * unit).round_ties_even().clamp(-32768.0, 32767.0) as i16;
-    Array2::from_shape_fn((mel.ncols(), mel.nrows()), |(t, m)| value(mel[(m, t)]))
+impl QuantModel {
+    /// The encoder's input, time-major `[frames, mels]`, of a log-mel window `[mels, frames]`.
+    pub fn input(&self, mel: ArrayView2<f32>) -> Activation {
+        let steps = match self.recipe.conv {
+            Number::I16 => 32767.0,
+            Number::I8 | Number::I8Rows => 127.0,
+        };
+        let value =
+            |v: f32| (f64::from(v) / self.mel_scale).round_ties_even().clamp(-steps - 1.0, steps) as i16;
+        let mel = Array2::from_shape_fn((mel.ncols(), mel.nrows()), |(t, m)| value(mel[(m, t)]));
+        Activation::narrowed(mel, self.recipe.conv)
+    }
 }
 
-/// Features `[positions, d]`, in units of `model.final_scale`, of [`quantise_mel`]'s input.
+/// Features `[positions, d]`, in units of `model.final_scale`, of [`QuantModel::input`]'s result.
 ///
 /// # Panics
 /// When the input is not `config.frames()` by `config.mels`.
-pub fn encode(model: &QuantModel, mel: ArrayView2<i16>, observe: &mut Observer) -> Array2<i16> {
+pub fn encode(model: &QuantModel, mel: &Activation, observe: &mut Observer) -> Array2<i16> {
     assert_eq!(mel.dim(), (model.config.frames(), model.config.mels), "frames and mel bands");
-    observe("mel", Tensor::I16(mel));
+    let recipe = &model.recipe;
+    observe("mel", mel.view());
     let mut x = conv(&model.conv1, mel, "conv1", observe);
     if let Some(conv2) = &model.conv2 {
-        x = conv(conv2, x.view(), "conv2", observe);
+        x = conv(conv2, &x, "conv2", observe);
     }
-    x = residual_add::reference(x.view(), model.position_table.view(), &model.embed);
-    observe("embed", Tensor::I16(x.view()));
+    x = add(&x, &Activation::I16(model.position_table.clone()), &model.embed, recipe.stream);
+    observe("embed", x.view());
     for (i, layer) in model.layers.iter().enumerate() {
-        x = encode_layer(layer, model.config.heads, x, &format!("layer{i}"), observe);
+        x = encode_layer(model, layer, x, &format!("layer{i}"), observe);
     }
-    let features = gemm::by_rows(x.view(), x.ncols(), |x| layernorm::reference_i16(x, &model.ln_post));
-    observe("final", Tensor::I16(features.view()));
-    features
+    let features = normalise(&x, &model.ln_post, recipe.stream);
+    observe("final", features.view());
+    features.widened()
 }
 
-fn conv(stage: &ConvStage, x: ArrayView2<i16>, name: &str, observe: &mut Observer) -> Array2<i16> {
-    let padded = conv1d::pad(x);
-    let x = linear_i16(&stage.matrix, conv1d::windows(&padded, stage.stride));
-    observe(name, Tensor::I16(x.view()));
-    let x = gelu_all(x.view(), stage.gelu_bits);
-    observe(&format!("{name}_gelu"), Tensor::I16(x.view()));
+fn conv(stage: &ConvStage, x: &Activation, name: &str, observe: &mut Observer) -> Activation {
+    let x = match x {
+        Activation::I8(x) | Activation::I8Rows(x, _) => {
+            let padded = conv1d::pad(x.view());
+            linear(&stage.matrix, Tensor::I8(conv1d::windows(&padded, stage.stride)))
+        }
+        Activation::I16(x) => {
+            let padded = conv1d::pad(x.view());
+            linear(&stage.matrix, Tensor::I16(conv1d::windows(&padded, stage.stride)))
+        }
+    };
+    observe(name, x.view());
+    let x = gelu_all(&x, &stage.gelu);
+    observe(&format!("{name}_gelu"), x.view());
     x
 }
 
 fn encode_layer(
+    model: &QuantModel,
     layer: &QuantLayer,
-    heads: usize,
-    x: Array2<i16>,
+    x: Activation,
     name: &str,
     observe: &mut Observer,
-) -> Array2<i16> {
+) -> Activation {
+    let recipe = &model.recipe;
     let mut seen = |part: &str, tensor: Tensor| observe(&format!("{name}.{part}"), tensor);
-    let d = x.ncols();
-    let h = gemm::by_rows(x.view(), d, |x| layernorm::reference_i8(x, &layer.ln1));
-    seen("ln1", Tensor::I8(h.view()));
-    let qkv = linear_i8(&layer.qkv, h.view());
-    let [q, k, v] = [0, 1, 2].map(|i| qkv.slice(s![.., i * d..(i + 1) * d]));
-    seen("q", Tensor::I8(q));
-    seen("k", Tensor::I8(k));
-    seen("v", Tensor::I8(v));
-    let mut context = Array2::zeros(q.dim());
-    for head in 0..heads {
-        let columns = s![.., head * d / heads..(head + 1) * d / heads];
-        let scores = scores(q.slice(columns), k.slice(columns), &layer.scores);
-        seen(&format!("head{head}.scores"), Tensor::I16(scores.view()));
-        let keys = scores.ncols();
-        let probs = gemm::by_rows(scores.view(), keys, |t| softmax::reference(t, keys));
-        seen(&format!("head{head}.probs"), Tensor::I16(probs.view()));
-        context.slice_mut(columns).assign(&mix(probs.view(), v.slice(columns), &layer.context));
-    }
-    seen("ctx", Tensor::I8(context.view()));
-    let y = linear_i16(&layer.out, context.view());
-    seen("attn_out", Tensor::I16(y.view()));
-    let x = residual_add::reference(x.view(), y.view(), &layer.resid1);
-    seen("resid1", Tensor::I16(x.view()));
-    let h = gemm::by_rows(x.view(), d, |x| layernorm::reference_i8(x, &layer.ln2));
-    seen("ln2", Tensor::I8(h.view()));
-    let h = linear_i16(&layer.fc1, h.view());
-    seen("fc1", Tensor::I16(h.view()));
-    let h = gelu_all(h.view(), layer.gelu_bits);
-    seen("gelu", Tensor::I16(h.view()));
-    let y = linear_i16(&layer.fc2, h.view());
-    seen("fc2", Tensor::I16(y.view()));
-    let x = residual_add::reference(x.view(), y.view(), &layer.resid2);
-    observe(name, Tensor::I16(x.view()));
+    let h = normalise(&x, &layer.ln1, recipe.norm);
+    seen("ln1", h.view());
+    let d = model.config.d;
+    let qkv = linear(&layer.qkv, h.view());
+    let [q, k, v] = [0, 1, 2].map(|i| qkv.columns(i * d..(i + 1) * d));
+    seen("q", q);
+    seen("k", k);
+    seen("v", v);
+    let context = attention(model, layer, [q, k, v], &mut seen);
+    seen("ctx", context.view());
+    let y = linear(&layer.out, context.view());
+    seen("attn_out", y.view());
+    let x = add(&x, &y, &layer.resid1, recipe.stream);
+    seen("resid1", x.view());
+    let h = normalise(&x, &layer.ln2, recipe.norm);
+    seen("ln2", h.view());
+    let h = linear(&layer.fc1, h.view());
+    seen("fc1", h.view());
+    let h = gelu_all(&h, &layer.gelu);
+    seen("gelu", h.view());
+    let y = linear(&layer.fc2, h.view());
+    seen("fc2", y.view());
+    let x = add(&x, &y, &layer.resid2, recipe.stream);
+    observe(name, x.view());
     x
 }
 
-/// Scores of one head in 1/16 octave: `q x k^T`, requantised with one multiplier.
-pub fn scores(q: ArrayView2<i8>, k: ArrayView2<i8>, requant: &Requant) -> Array2<i16> {
-    let zero = Array1::zeros(k.nrows());
-    gemm::exact(q, k.t(), zero.view(), |acc, _| saturate_i16(requant.apply(acc, 0)))
+/// ctx of all heads.
+fn attention(
+    model: &QuantModel,
+    layer: &QuantLayer,
+    qkv: [Tensor; 3],
+    seen: &mut dyn FnMut(&str, Tensor),
+) -> Activation {
+    let [Tensor::I8(q), Tensor::I8(k), Tensor::I8(v)] = qkv else {
+        panic!("q, k and v are bytes in every scheme");
+    };
+    let (d, heads) = (model.config.d, model.config.heads);
+    let mut context = Array2::<i16>::zeros(q.dim());
+    for head in 0..heads {
+        let columns = s![.., head * d / heads..(head + 1) * d / heads];
+        let zero = Array1::zeros(k.nrows());
+        let scores = match model.recipe.scores {
+            Number::I16 => gemm::exact(q.slice(columns), k.slice(columns).t(), zero.view(), |acc, _, _| {
+                saturate_i16(layer.scores.apply(acc, 0))
+            }),
+            _ => gemm::exact(q.slice(columns), k.slice(columns).t(), zero.view(), |acc, _, _| {
+                i16::from(saturate_i8(layer.scores.apply(acc, 0)))
+            }),
+        };
+        seen(&format!("head{head}.scores"), Tensor::I16(scores.view()));
+        let keys = scores.ncols();
+        let probs = gemm::by_rows(scores.view(), keys, |t| match model.recipe.scores {
+            Number::I16 => softmax::reference(t, keys),
+            _ => softmax::reference_i8(t, layer.score_scale),
+        });
+        seen(&format!("head{head}.probs"), Tensor::I16(probs.view()));
+        let mixed = mix(probs.view(), v.slice(columns), &layer.context);
+        context.slice_mut(columns).assign(&mixed);
+    }
+    Activation::narrowed(context, model.recipe.context)
 }
 
-/// ctx of one head: probabilities times values, requantised with one multiplier.
-pub fn mix(probs: ArrayView2<i16>, v: ArrayView2<i8>, requant: &Requant) -> Array2<i8> {
+/// ctx of one head in 16 bits: probabilities times values, requantised with one multiplier.
+fn mix(probs: ArrayView2<i16>, v: ArrayView2<i8>, requant: &Requant) -> Array2<i16> {
     let zero = Array1::zeros(v.ncols());
-    gemm::exact(probs, v, zero.view(), |acc, _| saturate_i8(requant.apply(acc, 0)))
+    gemm::exact(probs, v, zero.view(), |acc, _, _| saturate_i16(requant.apply(acc, 0)))
 }
 
-/// A matrix whose result has 8 bits.
-pub fn linear_i8<A: gemm::Operand>(linear: &Linear, x: ArrayView2<A>) -> Array2<i8> {
-    let finish = |acc, column| saturate_i8(linear.requant.apply(acc, column));
-    gemm::exact(x, linear.weights.view(), linear.bias.view(), finish)
+fn normalise(x: &Activation, norm: &LayerNorm, out: Number) -> Activation {
+    let x = x.widened();
+    let d = x.ncols();
+    match out {
+        Number::I8 => Activation::I8(gemm::by_rows(x.view(), d, |x| layernorm::reference_i8(x, norm))),
+        Number::I16 => Activation::I16(gemm::by_rows(x.view(), d, |x| layernorm::reference_i16(x, norm))),
+        Number::I8Rows => {
+            let (rows, multipliers) = layernorm::reference_rows(x.view(), norm);
+            Activation::I8Rows(rows, multipliers)
+        }
+    }
 }
 
-/// A matrix whose result has 16 bits.
-pub fn linear_i16<A: gemm::Operand>(linear: &Linear, x: ArrayView2<A>) -> Array2<i16> {
-    let finish = |acc, column| saturate_i16(linear.requant.apply(acc, column));
-    gemm::exact(x, linear.weights.view(), linear.bias.view(), finish)
+fn add(x: &Activation, y: &Activation, terms: &ResidualAdd, out: Number) -> Activation {
+    let sum = residual_add::reference(x.widened().view(), y.widened().view(), terms);
+    Activation::narrowed(sum, out)
 }
 
-fn gelu_all(x: ArrayView2<i16>, bits: u32) -> Array2<i16> {
-    gemm::by_rows(x, x.ncols(), |x| gelu::reference(x, bits))
+/// A matrix.
+///
+/// # Panics
+/// When the input has multipliers and the matrix none for them, or the other way round.
+pub fn linear(linear: &Linear, x: Tensor) -> Activation {
+    match linear.out {
+        Number::I16 => Activation::I16(products(linear, x, saturate_i16)),
+        Number::I8 | Number::I8Rows => Activation::I8(products(linear, x, saturate_i8)),
+    }
+}
+
+fn products<T: Clone + Default + Send + Sync>(
+    linear: &Linear,
+    x: Tensor,
+    saturate: impl Fn(i64) -> T + Sync,
+) -> Array2<T> {
+    let weights = linear.weights.view();
+    match (&linear.finish, x) {
+        (Finish::Static { bias, requant }, Tensor::I8(x)) => {
+            gemm::exact(x, weights, bias.view(), |acc, _, n| saturate(requant.apply(acc, n)))
+        }
+        (Finish::Static { bias, requant }, Tensor::I16(x)) => {
+            gemm::exact(x, weights, bias.view(), |acc, _, n| saturate(requant.apply(acc, n)))
+        }
+        (Finish::Rows(requant), Tensor::I8Rows(x, rows)) => {
+            let zero = Array1::zeros(weights.ncols());
+            gemm::exact(x, weights, zero.view(), |acc, m, n| saturate(requant.apply(acc, rows[m], n)))
+        }
+        (_, x) => panic!("{x:?} into a matrix that is finished otherwise"),
+    }
+}
+
+fn gelu_all(x: &Activation, by: &Gelu) -> Activation {
+    match (by, x) {
+        (Gelu::Bits(bits), Activation::I16(x)) => {
+            Activation::I16(gemm::by_rows(x.view(), x.ncols(), |x| gelu::reference(x, *bits)))
+        }
+        (Gelu::Table { table, .. }, Activation::I8(x)) => {
+            Activation::I8(x.mapv(|v| table[(i16::from(v) + 128) as usize]))
+        }
+        (_, x) => panic!("{:?} into a GELU of another type", x.view()),
+    }
 }
 
 impl QuantModel {
@@ -145,9 +214,11 @@ impl QuantModel {
     pub fn scale(&self, name: &str) -> Option<f64> {
         let binary = |bits: u32| Some((-f64::from(bits)).exp2());
         match name {
-            "mel" => return binary(MEL_BITS),
-            "conv1" | "conv1_gelu" => return binary(self.conv1.gelu_bits),
-            "conv2" | "conv2_gelu" => return binary(self.conv2.as_ref()?.gelu_bits),
+            "mel" => return Some(self.mel_scale),
+            "conv1" => return Some(self.conv1.gelu.in_scale()),
+            "conv1_gelu" => return Some(self.conv1.gelu.out_scale()),
+            "conv2" => return Some(self.conv2.as_ref()?.gelu.in_scale()),
+            "conv2_gelu" => return Some(self.conv2.as_ref()?.gelu.out_scale()),
             "embed" => return Some(self.embed_scale),
             "final" => return Some(self.final_scale),
             _ => {}
@@ -162,13 +233,14 @@ impl QuantModel {
             "q" => Some(layer.qkv_scales[0]),
             "k" => Some(layer.qkv_scales[1]),
             "v" => Some(layer.qkv_scales[2]),
-            "scores" => Some(std::f64::consts::LN_2 / f64::from(softmax::STEPS_PER_OCTAVE)),
-            "probs" => binary(15),
+            "scores" => Some(layer.score_scale),
+            "probs" => binary(if self.recipe.scores == Number::I16 { 15 } else { 7 }),
             "ctx" => Some(layer.context_scale),
             "attn_out" => Some(layer.out_scale),
             "resid1" => Some(layer.resid1_scale),
             "ln2" => Some(layer.ln2_scale),
-            "fc1" | "gelu" => binary(layer.gelu_bits),
+            "fc1" => Some(layer.gelu.in_scale()),
+            "gelu" => Some(layer.gelu.out_scale()),
             "fc2" => Some(layer.fc2_scale),
             _ => None,
         }
@@ -184,7 +256,8 @@ impl QuantModel {
 mod tests {
     use super::*;
     use crate::whisper::golden::{self, Golden};
-    use crate::whisper::quantise::quantise;
+    use crate::whisper::quantise::{Quantised, quantise};
+    use crate::whisper::scheme::Scheme;
     use crate::whisper::weights::EncoderWeights;
     use crate::whisper::{ModelConfig, audio, mel, reference};
     use std::collections::BTreeMap;
@@ -201,7 +274,7 @@ mod tests {
             exact.insert(name.to_string(), t.to_owned());
         });
         let mut db = BTreeMap::new();
-        encode(model, quantise_mel(mel).view(), &mut |name, t| {
+        encode(model, &model.input(mel), &mut |name, t| {
             let Some(exact) = exact.get(name) else { return };
             let mut got = t.dequantise(model.scale(name).unwrap_or_else(|| panic!("{name} has no scale")));
             if name.ends_with(".scores") {
@@ -219,21 +292,24 @@ mod tests {
     }
 
     #[test]
-    fn tiny_keeps_the_cosine() {
+    fn tiny_keeps_the_cosine_in_every_scheme() {
         let Some(dir) = golden::data() else { return };
         let weights = EncoderWeights::load(&dir.join("tiny_en_encoder_f16.safetensors"), None).unwrap();
         let calibration = ["calib_1.wav", "calib_2.wav"].map(|f| window(&dir.join(f)));
-        let model = quantise(&weights, &calibration);
-        let input = quantise_mel(window(&dir.join("jfk.wav")).view());
-        let start = std::time::Instant::now();
-        let features = model.dequantise(encode(&model, input.view(), &mut |_, _| ()).view());
-        let seconds = start.elapsed().as_secs_f64();
+        let mel = window(&dir.join("jfk.wav"));
         let expected = Golden::open(&dir.join("tiny_en_jfk_golden.npz")).matrix("final_full_f16");
-        let (cosine, db) = (golden::cosine(&features, &expected), golden::sqnr_db(&features, &expected));
-        println!(
-            "tiny.en, calibrated on calib_1 and calib_2, jfk.wav: cosine {cosine:.5}, {db:.1} dB, {seconds:.1} s"
-        );
-        assert!(cosine > 0.995, "{cosine}");
+        // The document's scheme loses the signal, which is why it is not the default.
+        for (scheme, least) in [(Scheme::W8A8, 0.998), (Scheme::W8A8Static, 0.9975), (Scheme::DesignDoc, 0.3)]
+        {
+            let model = quantise(&weights, &calibration, scheme);
+            let features = encode(&model, &model.input(mel.view()), &mut |_, _| ());
+            let features = model.dequantise(features.view());
+            let (cosine, db) = (golden::cosine(&features, &expected), golden::sqnr_db(&features, &expected));
+            println!(
+                "tiny.en, {scheme}, calibrated on calib_1 and calib_2, jfk.wav: cosine {cosine:.5}, {db:.1} dB"
+            );
+            assert!(cosine >= least, "{scheme}: {cosine}");
+        }
     }
 
     #[test]
@@ -244,7 +320,8 @@ mod tests {
         let speech = window(&dir.join("calib_1.wav"));
         let calibration: Vec<_> =
             (0..10).map(|i| speech.slice(s![.., i * frames..(i + 1) * frames]).to_owned()).collect();
-        let model = quantise(&weights, &calibration);
+        let Quantised { model, weights, .. } =
+            Quantised::new(&weights, &calibration, Scheme::W8A8Static).unwrap();
         let mel = Golden::open(&dir.join("rand_small50_golden.npz")).matrix("mel");
         let measured = compare(&model, &weights, mel.view());
         assert_eq!(measured.len(), 2 + 2 + 1 + 2 * (12 + 2 * 2) + 1);
@@ -267,9 +344,9 @@ mod tests {
         let config = ModelConfig { d: 64, heads: 1, layers: 1, ffn: 64, positions: 6, ..ModelConfig::tiny() };
         let weights = EncoderWeights::seeded(&config, 1);
         let mel = Array2::from_shape_fn((80, 12), |(m, t)| ((m * 7 + t * 3) % 17) as f32 / 10.0 - 0.5);
-        let model = quantise(&weights, std::slice::from_ref(&mel));
+        let model = quantise(&weights, std::slice::from_ref(&mel), Scheme::W8A8Static);
         let mut names = Vec::new();
-        encode(&model, quantise_mel(mel.view()).view(), &mut |name, _| names.push(name.to_string()));
+        encode(&model, &model.input(mel.view()), &mut |name, _| names.push(name.to_string()));
         assert!(names.iter().all(|n| model.scale(n).is_some_and(|s| s > 0.0)), "{names:?}");
         assert_eq!(names.len(), 1 + 4 + 1 + 14 + 1);
         assert_eq!(["layer1.q", "layerx", "layer0.w", "head0"].map(|n| model.scale(n)), [None; 4]);

@@ -3,6 +3,7 @@
 //! Real audio becomes a log-mel spectrogram; [`QuantModel`] is the encoder with every number an integer, which is what
 //! the array executes and what the integer model of this module specifies bit for bit.
 
+pub mod activation;
 pub mod audio;
 pub mod calibrate;
 pub mod checkpoint;
@@ -12,12 +13,19 @@ pub mod gemm;
 #[cfg(test)]
 mod golden;
 pub mod integer;
+pub mod measure;
 pub mod mel;
 pub mod npy;
 pub mod plan;
 pub mod quant;
 pub mod quantise;
 pub mod reference;
+pub mod report;
+pub mod rounding;
+pub mod saved;
+pub mod scheme;
+pub mod smooth;
+pub mod study;
 pub mod weights;
 
 pub use config::ModelConfig;

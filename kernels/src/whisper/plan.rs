@@ -1,11 +1,12 @@
 //! The designs of an encoder: one for each kind of operation, shared by all layers.
 
 use super::config::ModelConfig;
-use super::quant::QuantModel;
+use super::scheme::{Number, Recipe};
 use crate::designs::gemm::{CHUNK, Gemm, Operand};
 use crate::designs::rows::{Header, RowOp};
 use crate::designs::transpose::{HEAD_ROWS, HeadTranspose};
 use crate::matmul::Left;
+use crate::requantise::ROW_BLOCK;
 use crate::{conv1d, layernorm, residual_add, softmax};
 use kiln_dsl::array::Design;
 use kiln_dsl::kernel::Elem;
@@ -102,6 +103,14 @@ pub enum PlanError {
         /// The most.
         limit: usize,
     },
+    /// Types that no design computes.
+    #[error(
+        "no designs for tensors of these types: {recipe:?}\n  help: the array runs the schemes w8a8 and w8a8-static"
+    )]
+    Recipe {
+        /// The types.
+        recipe: Box<Recipe>,
+    },
     /// A product of which no tile fits the core.
     #[error("design {design}: no tile of its product fits {l1_bytes} B of L1")]
     NoTile {
@@ -123,12 +132,13 @@ fn rows(op: RowOp) -> Rows {
 }
 
 impl Plan {
-    /// The designs of `config` for cores with `l1_bytes` of memory.
+    /// The designs of `config` in the types of `recipe`, for cores with `l1_bytes` of memory.
     ///
     /// # Errors
-    /// When a size of the model is not one the designs take.
-    pub fn new(config: &ModelConfig, l1_bytes: u32) -> Result<Plan, PlanError> {
+    /// When a size of the model or a type is not one the designs take.
+    pub fn new(config: &ModelConfig, recipe: &Recipe, l1_bytes: u32) -> Result<Plan, PlanError> {
         check(config)?;
+        let context_elem = context_elem(recipe)?;
         let [d, ffn, positions, heads, mels] =
             [config.d, config.ffn, config.positions, config.heads, config.mels].map(|v| v as u32);
         let head_dim = d / heads;
@@ -150,8 +160,18 @@ impl Plan {
             row_stride: d_u64,
             offsets: vec![half * rows_u64 * d_u64],
         };
+        // What follows a LayerNorm: its rows may go on for a row block.
+        let row_scales = recipe.norm == Number::I8Rows;
+        let normalised_width = d + if row_scales { ROW_BLOCK as u32 } else { 0 };
+        let normalised = |p: Gemm| {
+            let a = Operand { row_stride: normalised_width.into(), ..activation(normalised_width) };
+            product(Gemm { row_scales, a, ..p }, l1_bytes)
+        };
         let gemm = |name: &str, left, out, gelu, [m, k, n]: [u32; 3], [a, b, c]: [Operand; 3]| {
-            product(Gemm { name: name.into(), left, out, gelu, m, k, n, a, b, c }, l1_bytes)
+            product(
+                Gemm { name: name.into(), left, out, gelu, row_scales: false, m, k, n, a, b, c },
+                l1_bytes,
+            )
         };
 
         let window = |channels: u32| (conv1d::TAPS as u32 * channels).next_multiple_of(CHUNK);
@@ -201,25 +221,34 @@ impl Plan {
         let scores_io = [head_columns(), key_operand, score_operand()];
         let scores = gemm("scores", Left::I8, Elem::I16, false, [positions, CHUNK, keys], scores_io)?;
         let context_io = [score_operand(), head_columns(), head_columns()];
-        let context = gemm("context", Left::I16, Elem::I8, false, [positions, keys, head_dim], context_io)?;
+        let context =
+            gemm("context", Left::I16, context_elem, false, [positions, keys, head_dim], context_io)?;
 
-        let norm = |name: &str, out| {
+        let norm = |name: &str, out, rows_too: bool| {
+            let (kernel, width) = if rows_too {
+                (layernorm::layernorm_rows(4, d), normalised_width)
+            } else {
+                (layernorm::layernorm(4, d, out), d)
+            };
             let header = Header {
                 bytes: (6 * d + 32).next_multiple_of(32),
                 views: vec![(0, Elem::I16, d), (2 * d, Elem::I32, d), (6 * d, Elem::I32, 8)],
             };
             rows(RowOp {
                 name: name.into(),
-                doc: format!("LayerNorm of rows of {d}, to {out}."),
-                kernel: layernorm::layernorm(4, d, out),
+                doc: format!(
+                    "LayerNorm of rows of {d}, to {out}{}.",
+                    if rows_too { " with multipliers" } else { "" }
+                ),
+                kernel,
                 rows_per_call: 4,
                 input: (Elem::I16, d),
-                output: (out, d),
+                output: (out, width),
                 inputs: 1,
                 input_distance: 0,
                 rows: positions,
                 input_len: 2 * rows_u64 * d_u64,
-                output_len: rows_u64 * d_u64,
+                output_len: rows_u64 * u64::from(width),
                 output_offset: 0,
                 header: Some(header),
                 constants: vec![],
@@ -270,17 +299,24 @@ impl Plan {
             score_rows,
             conv1,
             conv2: conv2.transpose()?,
-            norm: norm("layernorm", Elem::I8),
-            project: gemm("project", Left::I8, Elem::I8, false, square, project_io)?,
+            norm: norm("layernorm", Elem::I8, row_scales),
+            project: normalised(gemm("project", Left::I8, Elem::I8, false, square, project_io)?.gemm)?,
             transpose: (transposed.clone(), transposed.design()),
             scores,
             softmax,
             context,
-            out: gemm("attention_out", Left::I8, Elem::I16, false, square, out_io)?,
+            out: gemm(
+                "attention_out",
+                if context_elem == Elem::I8 { Left::I8 } else { Left::I16 },
+                Elem::I16,
+                false,
+                square,
+                out_io,
+            )?,
             add,
-            fc1: gemm("fc1_gelu", Left::I8, Elem::I16, true, [positions, d, ffn], fc1_io)?,
+            fc1: normalised(gemm("fc1_gelu", Left::I8, Elem::I16, true, [positions, d, ffn], fc1_io)?.gemm)?,
             fc2: gemm("fc2", Left::I16, Elem::I16, false, [positions, ffn, d], fc2_io)?,
-            norm_post: norm("layernorm_post", Elem::I16),
+            norm_post: norm("layernorm_post", Elem::I16, false),
         })
     }
 
@@ -317,10 +353,20 @@ impl Plan {
         all
     }
 
-    /// Dispatches of one encoding of `model`.
-    pub fn dispatches(&self, model: &QuantModel) -> usize {
+    /// Dispatches of one encoding.
+    pub fn dispatches(&self) -> usize {
         // The convolutions, positions and final norm; then each layer's fourteen.
-        3 + usize::from(self.conv2.is_some()) + 14 * model.layers.len()
+        3 + usize::from(self.conv2.is_some()) + 14 * self.config.layers
+    }
+}
+
+/// The type of ctx, if the rest is what the designs take.
+fn context_elem(recipe: &Recipe) -> Result<Elem, PlanError> {
+    let covered = Recipe { norm: recipe.norm, context: recipe.context, ..Recipe::W8A8 };
+    match (recipe.norm, recipe.context) {
+        (Number::I8 | Number::I8Rows, Number::I8) if *recipe == covered => Ok(Elem::I8),
+        (Number::I8 | Number::I8Rows, Number::I16) if *recipe == covered => Ok(Elem::I16),
+        _ => Err(PlanError::Recipe { recipe: Box::new(*recipe) }),
     }
 }
 
@@ -345,6 +391,7 @@ fn check(config: &ModelConfig) -> Result<(), PlanError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::whisper::scheme::Scheme;
     use kiln_dsl::array::verify;
     use kiln_dsl::device::Device;
 
@@ -353,10 +400,13 @@ mod tests {
         let device = Device::npu1();
         for name in ModelConfig::NAMES {
             let config = ModelConfig::named(name).expect("listed");
-            let plan =
-                Plan::new(&config, device.core.data_memory_bytes()).unwrap_or_else(|e| panic!("{name}: {e}"));
-            for design in plan.designs() {
-                verify(design.clone(), device).unwrap_or_else(|e| panic!("{name}: {e}"));
+            for scheme in [Scheme::W8A8, Scheme::W8A8Static] {
+                let recipe = scheme.recipe().expect("a scheme of integers");
+                let plan = Plan::new(&config, &recipe, device.core.data_memory_bytes())
+                    .unwrap_or_else(|e| panic!("{name}: {e}"));
+                for design in plan.designs() {
+                    verify(design.clone(), device).unwrap_or_else(|e| panic!("{name}, {scheme}: {e}"));
+                }
             }
         }
     }

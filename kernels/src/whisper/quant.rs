@@ -1,56 +1,67 @@
-//! The encoder with every number an integer: scheme `w8a8-static`.
+//! The encoder with every number an integer: the schemes `w8a8`, `w8a8-static` and `design-doc`.
 //!
-//! | tensor | type | scale |
-//! |---|---|---|
-//! | weights | i8 symmetric | one per output column |
-//! | mel | i16 | 2^-14 |
-//! | GELU argument and output | i16 | 2^-k, static |
-//! | residual stream, and what is added to it | i16 | static, one per place, 1.25 headroom |
-//! | LayerNorm output, q, k, v, ctx | i8 | static, one per tensor |
-//! | scores | i16 | 1/16 octave |
-//! | probabilities | i16 | 2^-15 |
-//! | accumulators | i32 | product of the operands' scales |
+//! Types of tensors follow the [`Recipe`] of the model's scheme. Scales of 16 bits:
 //!
-//! Scales are calibrated once; nothing is scaled by row or at run time. Activations are `[rows, columns]`, weights
-//! `[K, N]` (inputs by outputs), both row-major.
+//! | tensor | scale |
+//! |---|---|
+//! | mel | 2^-14 |
+//! | GELU argument and output | 2^-k, static |
+//! | residual stream and what is added to it, ctx | static, one per place, 1.25 headroom |
+//! | scores | 1/16 octave |
+//! | probabilities | 2^-15 |
+//! | accumulators (i32) | product of the operands' scales |
+//!
+//! Activations are `[rows, columns]`, weights `[K, N]` (inputs by outputs), both row-major.
 
 use ndarray::{Array1, Array2};
 
 use super::ModelConfig;
+use super::scheme::{Number, Recipe, Scheme};
 use crate::layernorm::LayerNorm;
-use crate::requantise::Requant;
+use crate::requantise::{Requant, RowRequant};
 use crate::residual_add::ResidualAdd;
 
-/// Fraction bits of the mel input: values are below 2.
+/// Fraction bits of the mel input in 16 bits: values are below 2.
 pub const MEL_BITS: u32 = 14;
 
 /// Fraction bits of the positional embedding: values are at most 1.
 pub const POSITION_BITS: u32 = 14;
-
-/// Name of the scheme.
-pub const SCHEME: &str = "w8a8-static";
 
 /// A matrix with its bias and the requantisation of its result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Linear {
     /// `[K, N]`, in -127..=127.
     pub weights: Array2<i8>,
-    /// `[N]`, in units of the accumulator.
-    pub bias: Array1<i32>,
     /// Accumulator to output.
-    pub requant: Requant,
+    pub finish: Finish,
+    /// Type of the output: I8 or I16.
+    pub out: Number,
     /// Value of one step of the input.
     pub in_scale: f64,
     /// Value of one step of the weights, by column.
     pub weight_scales: Vec<f32>,
 }
 
+/// What follows the products of a [`Linear`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Finish {
+    /// For inputs with one scale.
+    Static {
+        /// `[N]`, in units of the accumulator.
+        bias: Array1<i32>,
+        /// Accumulator and bias to output.
+        requant: Requant,
+    },
+    /// For inputs whose rows have multipliers.
+    Rows(RowRequant),
+}
+
 /// One transformer layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuantLayer {
-    /// Norm before attention, to i8.
+    /// Norm before attention: to bytes, or to the 16 bits that rows of bytes are made from.
     pub ln1: LayerNorm,
-    /// Value of one step of ln1's output.
+    /// Value of one step of ln1's output; of a row with a multiplier, of one step times its multiplier.
     pub ln1_scale: f64,
     /// Query, key and value projections side by side, `[d, 3 d]`, to i8. The shifts are common, so the three may
     /// also run as three matrices of `d` columns.
@@ -59,11 +70,13 @@ pub struct QuantLayer {
     pub qkv_scales: [f64; 3],
     /// `q x k^T` of one head to scores; one multiplier for every column.
     pub scores: Requant,
+    /// Value of one step of the scores.
+    pub score_scale: f64,
     /// Probabilities times v to ctx; one multiplier for every column.
     pub context: Requant,
     /// Value of one step of ctx.
     pub context_scale: f64,
-    /// Output projection of the attention, to i16.
+    /// Output projection of the attention, onto the stream.
     pub out: Linear,
     /// Value of one step of the output projection's result.
     pub out_scale: f64,
@@ -71,15 +84,15 @@ pub struct QuantLayer {
     pub resid1: ResidualAdd,
     /// Value of one step of the residual stream after attention.
     pub resid1_scale: f64,
-    /// Norm before the feed-forward block, to i8.
+    /// Norm before the feed-forward block, as `ln1`.
     pub ln2: LayerNorm,
-    /// Value of one step of ln2's output.
+    /// Value of one step of ln2's output, as `ln1_scale`.
     pub ln2_scale: f64,
-    /// First feed-forward matrix, to the GELU's argument in i16.
+    /// First feed-forward matrix, to the GELU's argument.
     pub fc1: Linear,
-    /// Fraction bits of the GELU's argument and output.
-    pub gelu_bits: u32,
-    /// Second feed-forward matrix, i16 x i8, to i16.
+    /// The GELU.
+    pub gelu: Gelu,
+    /// Second feed-forward matrix, onto the stream.
     pub fc2: Linear,
     /// Value of one step of the second matrix' result.
     pub fc2_scale: f64,
@@ -92,12 +105,28 @@ pub struct QuantLayer {
 /// A convolution (as a matrix over windows, see [`crate::conv1d`]) and its GELU.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConvStage {
-    /// `[3 * channels, d]`, tap outermost; i16 x i8 to the GELU's argument in i16.
+    /// `[3 * channels, d]`, tap outermost; to the GELU's argument.
     pub matrix: Linear,
     /// Frames per output frame.
     pub stride: usize,
-    /// Fraction bits of the GELU's argument and output.
-    pub gelu_bits: u32,
+    /// The GELU.
+    pub gelu: Gelu,
+}
+
+/// A GELU.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Gelu {
+    /// 16 bits in and out, in steps of `2^-bits`: [`crate::gelu::reference`].
+    Bits(u32),
+    /// Bytes in and out by a table of 256 entries, the first for -128.
+    Table {
+        /// Entries.
+        table: Vec<i8>,
+        /// Value of one step of the argument.
+        in_scale: f64,
+        /// Value of one step of the result.
+        out_scale: f64,
+    },
 }
 
 /// A whole encoder in integers.
@@ -105,11 +134,17 @@ pub struct ConvStage {
 pub struct QuantModel {
     /// Sizes.
     pub config: ModelConfig,
+    /// The scheme.
+    pub scheme: Scheme,
+    /// Types of its tensors.
+    pub recipe: Recipe,
+    /// Value of one step of the mel input.
+    pub mel_scale: f64,
     /// First convolution, over the mel frames.
     pub conv1: ConvStage,
     /// Second convolution.
     pub conv2: Option<ConvStage>,
-    /// Positional embedding `[positions, d]` in units of 2^-14.
+    /// Positional embedding `[positions, d]` in units of 2^-14, or 2^-7 where the stream has 8 bits.
     pub position_table: Array2<i16>,
     /// Convolutions plus positions.
     pub embed: ResidualAdd,
@@ -121,4 +156,48 @@ pub struct QuantModel {
     pub ln_post: LayerNorm,
     /// Value of one step of the features.
     pub final_scale: f64,
+}
+
+impl Gelu {
+    /// Value of one step of the argument.
+    pub fn in_scale(&self) -> f64 {
+        match self {
+            Gelu::Bits(bits) => (-f64::from(*bits)).exp2(),
+            Gelu::Table { in_scale, .. } => *in_scale,
+        }
+    }
+
+    /// Value of one step of the result.
+    pub fn out_scale(&self) -> f64 {
+        match self {
+            Gelu::Bits(bits) => (-f64::from(*bits)).exp2(),
+            Gelu::Table { out_scale, .. } => *out_scale,
+        }
+    }
+}
+
+impl Finish {
+    /// What the column block of a product holds: bias, multipliers with their shifts, and the rows' shift (0 without).
+    pub fn columns(&self) -> (Vec<i32>, &Requant, u32) {
+        match self {
+            Finish::Static { bias, requant } => (bias.to_vec(), requant, 0),
+            Finish::Rows(rows) => (rows.bias.clone(), &rows.columns, rows.row_shift),
+        }
+    }
+
+    /// The same for some columns.
+    pub fn of_columns(&self, columns: std::ops::Range<usize>) -> Finish {
+        let some = |q: &Requant| Requant { mult: q.mult[columns.clone()].to_vec(), ..q.clone() };
+        match self {
+            Finish::Static { bias, requant } => {
+                let bias = bias.slice(ndarray::s![columns.clone()]).to_owned();
+                Finish::Static { bias, requant: some(requant) }
+            }
+            Finish::Rows(rows) => Finish::Rows(RowRequant {
+                columns: some(&rows.columns),
+                row_shift: rows.row_shift,
+                bias: rows.bias[columns.clone()].to_vec(),
+            }),
+        }
+    }
 }

@@ -24,6 +24,7 @@ fn plain_gemm(m: u32, k: u32, n: u32, out: Elem) -> Gemm {
         left: Left::I8,
         out,
         gelu: false,
+        row_scales: false,
         m,
         k,
         n,
@@ -50,7 +51,8 @@ fn gemm_i8(m: u32, k: u32, n: u32, out: Elem) -> SimReport {
     gemm.c.len = (rows * n as usize) as u64;
     let mut a_rows = Array2::<i8>::zeros((rows, k as usize));
     a_rows.slice_mut(s![..m as usize, ..]).assign(&a);
-    let b_rows = ndarray::concatenate![ndarray::Axis(0), b, ColumnBlock::rows(tile.n, &bias.to_vec(), &q, 0)];
+    let b_rows =
+        ndarray::concatenate![ndarray::Axis(0), b, ColumnBlock::rows(tile.n, &bias.to_vec(), &q, 0, 0)];
     let mut host = [
         bytes_of(a_rows.as_slice().unwrap()),
         bytes_of(b_rows.as_standard_layout().as_slice().unwrap()),

@@ -3,10 +3,11 @@
 use super::runner;
 use kiln_dsl::device::Device;
 use kiln_kernels::whisper::encoder::encode;
-use kiln_kernels::whisper::integer::{self, Tensor, quantise_mel};
+use kiln_kernels::whisper::integer::{self, Tensor};
 use kiln_kernels::whisper::mel::{first_frames, log_mel};
 use kiln_kernels::whisper::plan::Plan;
 use kiln_kernels::whisper::quantise::quantise;
+use kiln_kernels::whisper::scheme::Scheme;
 use kiln_kernels::whisper::{EncoderWeights, ModelConfig, audio};
 use ndarray::Array2;
 use std::collections::BTreeMap;
@@ -18,23 +19,26 @@ fn widened(tensor: Tensor) -> Array2<i32> {
     match tensor {
         Tensor::I8(t) => t.mapv(i32::from),
         Tensor::I16(t) => t.mapv(i32::from),
+        Tensor::I8Rows(t, rows) => {
+            Array2::from_shape_fn(t.dim(), |(m, n)| i32::from(t[(m, n)]) * i32::from(rows[m]))
+        }
     }
 }
 
-fn agree(weights: &EncoderWeights, mel: &Array2<f32>) {
-    let model = quantise(weights, std::slice::from_ref(mel));
-    let input = quantise_mel(mel.view());
+fn agree(weights: &EncoderWeights, mel: &Array2<f32>, scheme: Scheme) {
+    let model = quantise(weights, std::slice::from_ref(mel), scheme);
+    let input = model.input(mel.view());
     let mut expected: BTreeMap<String, Array2<i32>> = BTreeMap::new();
-    let features = integer::encode(&model, input.view(), &mut |name, tensor| {
+    let features = integer::encode(&model, &input, &mut |name, tensor| {
         expected.insert(name.to_string(), widened(tensor));
     });
-    let plan =
-        Plan::new(&model.config, Device::npu1().core.data_memory_bytes()).unwrap_or_else(|e| panic!("{e}"));
+    let plan = Plan::new(&model.config, &model.recipe, Device::npu1().core.data_memory_bytes())
+        .unwrap_or_else(|e| panic!("{e}"));
     let mut seen = 0;
     let encoded = encode(
         &model,
         &plan,
-        input.view(),
+        input.widened().view(),
         &mut runner::Simulated,
         &mut |_| ControlFlow::Continue(()),
         &mut |name, tensor| {
@@ -51,7 +55,7 @@ fn agree(weights: &EncoderWeights, mel: &Array2<f32>) {
     )
     .unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(encoded.integers, features);
-    assert_eq!(encoded.report.dispatches as usize, plan.dispatches(&model));
+    assert_eq!(encoded.report.dispatches as usize, plan.dispatches());
     assert_eq!(encoded.report.cores.len(), 16);
     println!(
         "{seen} tensors agree; {} cycles in {} dispatches",
@@ -75,7 +79,9 @@ fn a_seeded_encoder_agrees() {
     let mel = Array2::from_shape_fn((config.mels, config.frames()), |(b, t)| {
         ((b * 31 + t * 7) % 97) as f32 / 97.0 - 0.3
     });
-    agree(&EncoderWeights::seeded(&config, 7), &mel);
+    for scheme in [Scheme::W8A8, Scheme::W8A8Static] {
+        agree(&EncoderWeights::seeded(&config, 7), &mel, scheme);
+    }
 }
 
 /// One row, a row less and more than a block of 64, and Whisper's own number: 23 blocks of 64 and
@@ -96,7 +102,7 @@ fn any_number_of_rows_agrees() {
         let mel = Array2::from_shape_fn((config.mels, config.frames()), |(b, t)| {
             ((b * 31 + t * 7) % 97) as f32 / 97.0 - 0.3
         });
-        agree(&EncoderWeights::seeded(&config, positions as u64), &mel);
+        agree(&EncoderWeights::seeded(&config, positions as u64), &mel, Scheme::default());
     }
 }
 
@@ -119,7 +125,9 @@ fn rand_small50_agrees() {
         EncoderWeights::load(&dir.join("rand_small50.safetensors"), None).unwrap_or_else(|e| panic!("{e}"));
     let audio = audio::read(&dir.join("jfk.wav")).unwrap_or_else(|e| panic!("{e}"));
     let mel = log_mel(&audio.samples, weights.config.mels);
-    agree(&weights, &first_frames(mel.view(), weights.config.frames()));
+    for scheme in [Scheme::W8A8, Scheme::W8A8Static] {
+        agree(&weights, &first_frames(mel.view(), weights.config.frames()), scheme);
+    }
 }
 
 #[test]
@@ -128,5 +136,5 @@ fn tiny_agrees_on_real_speech() {
     let path = dir.join("tiny_en_encoder_f16.safetensors");
     let weights = EncoderWeights::load(&path, None).unwrap_or_else(|e| panic!("{e}"));
     let audio = audio::read(&dir.join("jfk.wav")).unwrap_or_else(|e| panic!("{e}"));
-    agree(&weights, &log_mel(&audio.samples, weights.config.mels));
+    agree(&weights, &log_mel(&audio.samples, weights.config.mels), Scheme::default());
 }

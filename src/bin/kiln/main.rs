@@ -3,7 +3,7 @@
 mod commands;
 
 use clap::{Parser, Subcommand};
-use commands::{asm, emit, encode, fit, insts, list, run, validate};
+use commands::{asm, emit, encode, fit, insts, list, numerics, quantize, run, validate};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -25,6 +25,8 @@ enum Command {
     Insts(insts::Args),
     Validate(validate::Args),
     Asm(asm::Args),
+    Numerics(numerics::Args),
+    Quantize(quantize::Args),
 }
 
 fn main() -> ExitCode {
@@ -39,6 +41,8 @@ fn main() -> ExitCode {
         Command::Insts(args) => insts::insts(args, &mut out),
         Command::Validate(args) => validate::validate(args, &mut out),
         Command::Asm(args) => asm::asm(args, &mut out),
+        Command::Numerics(args) => numerics::numerics(args, &mut out),
+        Command::Quantize(args) => quantize::quantize(args, &mut out),
     };
     match done.and_then(|code| out.flush().map(|()| code).map_err(Into::into)) {
         Ok(code) => code,

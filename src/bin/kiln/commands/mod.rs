@@ -6,6 +6,8 @@ pub mod encode;
 pub mod fit;
 pub mod insts;
 pub mod list;
+pub mod numerics;
+pub mod quantize;
 pub mod run;
 pub mod validate;
 

@@ -1,13 +1,12 @@
 //! What an encoding needs, checked before any work: every problem is reported, not only the first.
 
 use super::Args;
+use super::network::Network;
 use crate::commands::device;
 use anyhow::{Result, anyhow};
 use kiln::dsl::device::{Device, Profile};
 use kiln::kernels::whisper::audio::{self, Audio};
-use kiln::kernels::whisper::config::{ModelConfig, WINDOW_FRAMES};
 use kiln::kernels::whisper::npy::NpyWriter;
-use kiln::kernels::whisper::weights::EncoderWeights;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +17,7 @@ pub struct Inputs {
     /// Recordings to calibrate on, or none for the recording itself.
     pub calibration: Vec<Audio>,
     /// From a file, or seeded.
-    pub weights: EncoderWeights,
+    pub network: Network,
     /// What predictions are for.
     pub device: Device,
     /// Name of the machine.
@@ -43,11 +42,11 @@ impl Inputs {
             let name = args.profile.as_deref().unwrap_or(device.default_profile());
             problems.keep(device.profile(name)).map(|_| name.to_owned())
         });
-        let weights = problems.keep(weights(args));
-        match (audio, device, profile.flatten(), weights) {
-            (Some(audio), Some(device), Some(profile), Some(weights)) if problems.messages.is_empty() => {
+        let network = problems.keep(Network::read(args));
+        match (audio, device, profile.flatten(), network) {
+            (Some(audio), Some(device), Some(profile), Some(network)) if problems.messages.is_empty() => {
                 let calibration = calibration.into_iter().flatten().collect();
-                Ok(Inputs { audio, calibration, weights, device, profile, output: output.flatten() })
+                Ok(Inputs { audio, calibration, network, device, profile, output: output.flatten() })
             }
             _ => Err(anyhow!(problems.messages.join("\nerror: "))),
         }
@@ -86,26 +85,4 @@ fn claim(path: &Path, args: &Args) -> Result<NpyWriter> {
         return Err(anyhow!("{}: the features would replace an input", path.display()));
     }
     Ok(NpyWriter::create(path)?)
-}
-
-/// The encoder: of the file, in the sizes of `--model` or else its own; or a seeded one of those sizes.
-fn weights(args: &Args) -> Result<EncoderWeights> {
-    let named = match &args.model {
-        None => None,
-        Some(name) => Some(ModelConfig::named(name).ok_or_else(|| {
-            anyhow!("no model is named \"{name}\"\nhelp: the names are {}", ModelConfig::NAMES.join(", "))
-        })?),
-    };
-    let weights = match &args.weights {
-        Some(path) => EncoderWeights::load(path, named.as_ref())?,
-        None => EncoderWeights::seeded(&named.unwrap_or_else(ModelConfig::tiny), args.seed),
-    };
-    if weights.config.frames() > WINDOW_FRAMES {
-        let (frames, source) = (weights.config.frames(), args.weights.as_deref().unwrap_or(&args.audio));
-        return Err(anyhow!(
-            "{}: the encoder reads {frames} mel frames, a window has {WINDOW_FRAMES}",
-            source.display()
-        ));
-    }
-    Ok(weights)
 }

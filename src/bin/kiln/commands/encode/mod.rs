@@ -1,21 +1,23 @@
 //! `kiln encode`: speech to features on the simulated array.
 
 mod inputs;
+mod network;
 mod report;
 
 use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use inputs::Inputs;
 use kiln::kernels::whisper::audio::Audio;
-use kiln::kernels::whisper::calibrate::Calibration;
 use kiln::kernels::whisper::encoder::{self, EncodeError, EncodeReport, Progress};
 use kiln::kernels::whisper::plan::Plan;
-use kiln::kernels::whisper::quantise::quantise_calibrated;
-use kiln::kernels::whisper::{ModelConfig, integer, mel};
+use kiln::kernels::whisper::quantise::Quantised;
+use kiln::kernels::whisper::scheme::Scheme;
+use kiln::kernels::whisper::{EncoderWeights, ModelConfig, QuantModel, integer, mel, reference};
 use kiln::predict::Prediction;
 use kiln::runner::SimRunner;
 use ndarray::{Array2, Axis, concatenate};
-use report::Report;
+use network::Network;
+use report::{Asked, OnArray, Report};
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -40,13 +42,19 @@ pub struct Args {
     /// Sizes of the encoder: tiny, base, small, their .en, or design-doc [default: those of --weights, else tiny]
     #[arg(long)]
     model: Option<String>,
-    /// Weights with Hugging Face's or OpenAI's names: safetensors (a file, a list of shards or their folder), PyTorch
+    /// A quantised encoder (`kiln quantize`), or weights with Hugging Face's or OpenAI's names: safetensors (a file, a list of shards or their folder), PyTorch
     /// (.pt) or whisper.cpp's ggml (.bin)
     #[arg(long, value_name = "F")]
     weights: Option<PathBuf>,
     /// Seed of the random weights, when there is no file
     #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "weights")]
     seed: u64,
+    /// How numbers are integers: w8a8, w8a8-static or design-doc [default: that of quantised --weights, else w8a8]
+    #[arg(long, value_name = "S")]
+    scheme: Option<Scheme>,
+    /// What encodes: the simulated array, the scheme's integers on the processor (the same bits), or floats
+    #[arg(long, value_enum, default_value_t = Backend::Array)]
+    backend: Backend,
     /// Recording to measure the scales of activations on; may be given more than once [default: AUDIO]
     #[arg(long, value_name = "AUDIO")]
     calibrate: Vec<PathBuf>,
@@ -64,6 +72,17 @@ pub struct Args {
     json: bool,
 }
 
+/// What encodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Backend {
+    /// The simulated array.
+    Array,
+    /// The ndarray model of the scheme: the array's bits without its time.
+    Model,
+    /// The f32 encoder.
+    Reference,
+}
+
 /// Encodes, writes the features and prints what it took.
 ///
 /// # Errors
@@ -76,28 +95,31 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     let stopped = || stop.load(Ordering::Relaxed);
 
     let mut inputs = Inputs::read(args)?;
-    let config = inputs.weights.config.clone();
-    let plan = Plan::new(&config, inputs.device.core.data_memory_bytes())
-        .map_err(|e| anyhow!("{}: {e}", weights_name(args)))?;
+    let output = inputs.output.take();
+    let config = inputs.network.config().clone();
+    let scheme = inputs.network.scheme(args.scheme);
+    let plan = plan(args, &inputs, scheme)?;
     notes(args, &inputs);
     let windows = spectrograms(&inputs.audio, &config);
-    let model = {
-        let others: Vec<_> = inputs.calibration.iter().flat_map(|a| spectrograms(a, &config)).collect();
-        if stopped() {
-            return Ok(interrupted());
+    let encoder = match (&inputs.network, args.backend) {
+        (Network::Floats(weights), Backend::Reference) => Encoder::Floats(weights),
+        (Network::Quantised(..), Backend::Reference) => {
+            bail!("{}: the float encoder needs weights in floats, these are quantised", weights_name(args))
         }
-        let calibration =
-            Calibration::measure(&inputs.weights, if others.is_empty() { &windows } else { &others });
-        if let Some(tensor) = calibration.overflows().next() {
-            bail!(
-                "{}: the encoder leaves the range of 32-bit floats (tensor {tensor}), so nothing can be quantised",
-                weights_name(args)
-            );
+        (Network::Quantised(model, _), _) => Encoder::Integers(model.clone()),
+        (Network::Floats(weights), _) => {
+            let others: Vec<_> = inputs.calibration.iter().flat_map(|a| spectrograms(a, &config)).collect();
+            if stopped() {
+                return Ok(interrupted());
+            }
+            let mels = if others.is_empty() { &windows } else { &others };
+            let quantised =
+                Quantised::new(weights, mels, scheme).map_err(|e| anyhow!("{}: {e}", weights_name(args)))?;
+            Encoder::Integers(Box::new(quantised.model))
         }
-        quantise_calibrated(&inputs.weights, &calibration)
     };
 
-    let each = plan.dispatches(&model);
+    let each = plan.as_ref().map_or(1, |plan| plan.dispatches());
     let bar = progress_bar(windows.len() * each);
     let mut runner = SimRunner::new(&inputs.device, inputs.machine()?);
     let (mut features, mut report) = (Vec::with_capacity(windows.len()), EncodeReport::default());
@@ -107,34 +129,63 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
             bar.set_message(at.next.to_owned());
             if stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let quantised = integer::quantise_mel(input.view());
-        match encoder::encode(&model, &plan, quantised.view(), &mut runner, &mut watch, &mut |_, _| ()) {
-            Err(EncodeError::Interrupted { .. }) => {
-                bar.finish_and_clear();
-                return Ok(interrupted());
-            }
-            encoded => {
-                let encoded = encoded?;
-                features.push(encoded.features);
-                report.append(encoded.report);
-            }
+        if watch(Progress { done: 0, total: each, next: "" }).is_break() {
+            bar.finish_and_clear();
+            return Ok(interrupted());
         }
+        features.push(match (&encoder, &plan) {
+            (Encoder::Floats(weights), _) => reference::encode(weights, input.view(), &mut |_, _| ()),
+            (Encoder::Integers(model), None) => {
+                model.dequantise(integer::encode(model, &model.input(input.view()), &mut |_, _| ()).view())
+            }
+            (Encoder::Integers(model), Some(plan)) => {
+                let mel = model.input(input.view()).widened();
+                let done = encoder::encode(model, plan, mel.view(), &mut runner, &mut watch, &mut |_, _| ());
+                if let Err(EncodeError::Interrupted { .. }) = done {
+                    bar.finish_and_clear();
+                    return Ok(interrupted());
+                }
+                let encoded = done?;
+                report.append(encoded.report);
+                encoded.features
+            }
+        });
     }
     bar.finish_and_clear();
     let views: Vec<_> = features.iter().map(|part| part.view()).collect();
     let features = concatenate(Axis(0), &views)?;
-    let prediction = Prediction::new(runner.launches(), &inputs.device, inputs.machine()?);
-    if let Some(output) = inputs.output.take() {
+    if let Some(output) = output {
         output.finish(features.view())?;
     }
     let wall_s = start.elapsed().as_secs_f64();
-    let report = Report::new(args, &inputs, windows.len(), &report, &prediction, wall_s);
+    let asked = Asked::new(args, &inputs, scheme, windows.len(), wall_s);
+    let prediction = Prediction::new(runner.launches(), &inputs.device, inputs.machine()?);
+    let array = plan.map(|_| OnArray::new(&inputs, windows.len(), &report, &prediction));
+    let report = Report { asked, array };
     if args.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
     } else {
         write!(out, "{report}")?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What computes a window.
+enum Encoder<'a> {
+    Floats(&'a EncoderWeights),
+    Integers(Box<QuantModel>),
+}
+
+/// The designs, if the array is to run them.
+fn plan(args: &Args, inputs: &Inputs, scheme: Scheme) -> Result<Option<Plan>> {
+    if args.backend != Backend::Array {
+        return Ok(None);
+    }
+    let Some(recipe) = scheme.recipe() else {
+        bail!("{}: scheme {scheme} has no designs for the array yet", weights_name(args));
+    };
+    let plan = Plan::new(inputs.network.config(), &recipe, inputs.device.core.data_memory_bytes());
+    Ok(Some(plan.map_err(|e| anyhow!("{}: {e}", weights_name(args)))?))
 }
 
 /// What a person should know before reading numbers; on standard error, since JSON goes to the other.
@@ -145,10 +196,11 @@ fn notes(args: &Args, inputs: &Inputs) {
             args.seed
         );
     }
-    if !inputs.weights.unknown.is_empty() {
-        eprintln!("note: tensors that an encoder does not have: {}", inputs.weights.unknown.join(", "));
+    if !inputs.network.unknown().is_empty() {
+        eprintln!("note: tensors that an encoder does not have: {}", inputs.network.unknown().join(", "));
     }
-    if args.calibrate.is_empty() {
+    let calibrates = matches!(inputs.network, Network::Floats(_)) && args.backend != Backend::Reference;
+    if args.calibrate.is_empty() && calibrates {
         eprintln!("note: no --calibrate: scales are measured on the input itself");
     }
 }
@@ -164,7 +216,7 @@ fn interrupted() -> ExitCode {
 }
 
 /// The log-mel spectrogram `[mels, frames]` that the encoder reads, of each window.
-fn spectrograms(audio: &Audio, config: &ModelConfig) -> Vec<Array2<f32>> {
+pub fn spectrograms(audio: &Audio, config: &ModelConfig) -> Vec<Array2<f32>> {
     let window = |samples| mel::first_frames(mel::log_mel(samples, config.mels).view(), config.frames());
     audio.windows().map(window).collect()
 }

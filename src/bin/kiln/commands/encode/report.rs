@@ -1,12 +1,13 @@
 //! What an encoding found out, for people and as JSON.
 
-use super::Args;
 use super::inputs::Inputs;
+use super::network::Network;
+use super::{Args, Backend};
 use kiln::dsl::device::{Device, TileKind};
 use kiln::kernels::whisper::ModelConfig;
 use kiln::kernels::whisper::encoder::{CoreWork, EncodeReport, OpReport};
-use kiln::kernels::whisper::quant::SCHEME;
-use kiln::kernels::whisper::weights::WeightsSource;
+use kiln::kernels::whisper::saved::Stamp;
+use kiln::kernels::whisper::scheme::Scheme;
 use kiln::predict::Prediction;
 use serde::Serialize;
 use std::fmt;
@@ -14,6 +15,17 @@ use std::fmt;
 /// One encoding.
 #[derive(Debug, Serialize)]
 pub struct Report {
+    /// What was asked for and where it went.
+    #[serde(flatten)]
+    pub asked: Asked,
+    /// What the array took, if it ran.
+    #[serde(flatten)]
+    pub array: Option<OnArray>,
+}
+
+/// What was asked for and where it went.
+#[derive(Debug, Serialize)]
+pub struct Asked {
     /// The recording.
     audio: String,
     /// Its length.
@@ -28,18 +40,29 @@ pub struct Report {
     features_shape: [usize; 2],
     /// Their file.
     features: Option<String>,
-    /// How numbers are integers.
+    /// `array`, `model` or `reference`.
+    backend: &'static str,
+    /// How numbers are integers; `f32` for the reference.
     scheme: &'static str,
-    /// `file` or `seeded`.
+    /// `file`, `quantised` or `seeded`.
     weights: &'static str,
     /// The file, if any.
     weights_file: Option<String>,
     /// The seed, if any.
     weights_seed: Option<u64>,
-    /// `files` or `input`.
+    /// `files`, `input`, `weights` (a quantised file's own) or `none`.
     calibration: &'static str,
-    /// Recordings that scales were measured on.
+    /// Recordings that scales were measured on now.
     calibration_files: Vec<String>,
+    /// What a quantised file says of itself.
+    stamp: Option<Stamp>,
+    /// What this machine took.
+    wall_s: f64,
+}
+
+/// What the array took.
+#[derive(Debug, Serialize)]
+pub struct OnArray {
     /// Its name.
     device: String,
     /// Its name.
@@ -64,8 +87,6 @@ pub struct Report {
     l2_peak_bytes: u64,
     /// Runs of designs.
     dispatches: u64,
-    /// What this machine took to simulate it.
-    wall_s: f64,
     /// Operations, in order of first use.
     ops: Vec<Op>,
     /// Compute tiles.
@@ -100,27 +121,57 @@ struct Core {
     macs: u64,
 }
 
-impl Report {
-    /// The report of an encoding that took `wall_s`.
-    pub fn new(
-        args: &Args,
-        inputs: &Inputs,
-        windows: usize,
-        done: &EncodeReport,
-        prediction: &Prediction,
-        wall_s: f64,
-    ) -> Report {
-        let (config, device) = (&inputs.weights.config, &inputs.device);
+impl Asked {
+    /// Of an encoding that took `wall_s`.
+    pub fn new(args: &Args, inputs: &Inputs, scheme: Scheme, windows: usize, wall_s: f64) -> Asked {
+        let config = inputs.network.config();
+        let path = |p: &std::path::PathBuf| p.display().to_string();
+        let reference = args.backend == Backend::Reference;
+        let weights = match &inputs.network {
+            Network::Quantised(..) => "quantised",
+            Network::Floats(_) if inputs.network.seed().is_some() => "seeded",
+            Network::Floats(_) => "file",
+        };
+        let (calibration, calibration_files) = match &inputs.network {
+            Network::Quantised(..) => ("weights", vec![]),
+            Network::Floats(_) if reference => ("none", vec![]),
+            Network::Floats(_) if args.calibrate.is_empty() => ("input", vec![path(&args.audio)]),
+            Network::Floats(_) => ("files", args.calibrate.iter().map(path).collect()),
+        };
+        Asked {
+            audio: path(&args.audio),
+            audio_s: inputs.audio.seconds(),
+            windows,
+            window_s: window_s(config),
+            model: config.name.clone(),
+            features_shape: [windows * config.positions, config.d],
+            features: args.out.as_ref().map(path),
+            backend: match args.backend {
+                Backend::Array => "array",
+                Backend::Model => "model",
+                Backend::Reference => "reference",
+            },
+            scheme: if reference { "f32" } else { scheme.name() },
+            weights,
+            weights_file: args.weights.as_ref().map(path),
+            weights_seed: inputs.network.seed(),
+            calibration,
+            calibration_files,
+            stamp: match &inputs.network {
+                Network::Quantised(_, stamp) => Some(stamp.clone()),
+                Network::Floats(_) => None,
+            },
+            wall_s,
+        }
+    }
+}
+
+impl OnArray {
+    /// Of dispatches and their prediction.
+    pub fn new(inputs: &Inputs, windows: usize, done: &EncodeReport, prediction: &Prediction) -> OnArray {
+        let (config, device) = (inputs.network.config(), &inputs.device);
         let predicted_ms = prediction.total_ms();
         let macs = windows as u64 * config.macs();
-        let path = |p: &std::path::PathBuf| p.display().to_string();
-        let (weights, weights_seed) = match inputs.weights.source {
-            WeightsSource::File(_) => ("file", None),
-            WeightsSource::Seeded(seed) => ("seeded", Some(seed)),
-        };
-        let on_input = args.calibrate.is_empty();
-        let calibrated =
-            if on_input { vec![path(&args.audio)] } else { args.calibrate.iter().map(path).collect() };
         let core = |core: &CoreWork| Core {
             tile: format!("{},{}", core.tile.col, core.tile.row),
             busy_cycles: core.busy_cycles,
@@ -133,20 +184,7 @@ impl Report {
             kernel_calls: op.calls,
             cycles: op.cycles,
         };
-        Report {
-            audio: path(&args.audio),
-            audio_s: inputs.audio.seconds(),
-            windows,
-            window_s: window_s(config),
-            model: config.name.clone(),
-            features_shape: [windows * config.positions, config.d],
-            features: args.out.as_ref().map(path),
-            scheme: SCHEME,
-            weights,
-            weights_file: args.weights.as_ref().map(path),
-            weights_seed,
-            calibration: if on_input { "input" } else { "files" },
-            calibration_files: calibrated,
+        OnArray {
             device: device.name.clone(),
             profile: inputs.profile.clone(),
             cycles: done.cycles,
@@ -166,7 +204,6 @@ impl Report {
             l1_peak_bytes: done.l1_peak_bytes,
             l2_peak_bytes: done.l2_peak_bytes,
             dispatches: done.dispatches,
-            wall_s,
             ops: done.ops.iter().map(op).collect(),
             cores: done.cores.iter().map(core).collect(),
         }
@@ -185,7 +222,70 @@ fn peak_macs(device: &Device) -> f64 {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.asked(f)?;
+        write!(f, "{}", self.asked)?;
+        match &self.array {
+            Some(array) => write!(f, "{array}")?,
+            None if self.asked.scheme == "f32" => {
+                writeln!(f, "\nThe f32 encoder ran on the processor: nothing was quantised or simulated.")?;
+            }
+            None => writeln!(
+                f,
+                "\nThe scheme's integers ran on the processor: the array's bits, without its time."
+            )?,
+        }
+        writeln!(
+            f,
+            "{} in {:.1} s",
+            if self.array.is_some() { "simulated" } else { "encoded" },
+            self.asked.wall_s
+        )
+    }
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let part = match self.windows {
+            1 if self.audio_s > self.window_s => {
+                format!("longer than the encoder reads: the first {} s were encoded", self.window_s)
+            }
+            1 => format!("padded to {} s", self.window_s),
+            windows => format!("{windows} windows of 30 s, {} s of each encoded", self.window_s),
+        };
+        writeln!(f, "audio     {}: {:.2} s, {part}", self.audio, self.audio_s)?;
+        match (&self.weights_file, self.weights_seed) {
+            (Some(file), _) => writeln!(f, "model     {}, weights from {file}", self.model)?,
+            (None, seed) => writeln!(
+                f,
+                "model     {}, SEEDED random weights (seed {}): the features mean nothing",
+                self.model,
+                seed.unwrap_or_default()
+            )?,
+        }
+        let files = self.calibration_files.join(", ");
+        match self.calibration {
+            "none" => writeln!(f, "scheme    {}", self.scheme)?,
+            "weights" => {
+                let hash = self.stamp.as_ref().map_or("", |stamp| &stamp.calibration);
+                writeln!(f, "scheme    {}, quantised before, calibration {hash:.12}", self.scheme)?;
+            }
+            "input" => writeln!(
+                f,
+                "scheme    {}, calibrated on {files}, the input itself: no --calibrate was given",
+                self.scheme
+            )?,
+            _ => writeln!(f, "scheme    {}, calibrated on {files}", self.scheme)?,
+        }
+        let [rows, columns] = self.features_shape;
+        match &self.features {
+            Some(file) => writeln!(f, "features  {file}: [{rows}, {columns}] f32"),
+            None => writeln!(f, "features  [{rows}, {columns}], not written: no --out was given"),
+        }
+    }
+}
+
+impl fmt::Display for OnArray {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "device    {}, profile {}", self.device, self.profile)?;
         writeln!(
             f,
             "\nEvery tensor operation ran on simulated cores. The host made the log-mel spectrogram,"
@@ -208,37 +308,7 @@ impl fmt::Display for Report {
     }
 }
 
-impl Report {
-    fn asked(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let part = match self.windows {
-            1 if self.audio_s > self.window_s => {
-                format!("longer than the encoder reads: the first {} s were encoded", self.window_s)
-            }
-            1 => format!("padded to {} s", self.window_s),
-            windows => format!("{windows} windows of 30 s, {} s of each encoded", self.window_s),
-        };
-        writeln!(f, "audio     {}: {:.2} s, {part}", self.audio, self.audio_s)?;
-        match (&self.weights_file, self.weights_seed) {
-            (Some(file), _) => writeln!(f, "model     {}, weights from {file}", self.model)?,
-            (None, seed) => writeln!(
-                f,
-                "model     {}, SEEDED random weights (seed {}): the features mean nothing",
-                self.model,
-                seed.unwrap_or_default()
-            )?,
-        }
-        let files = self.calibration_files.join(", ");
-        let own =
-            if self.calibration == "input" { ", the input itself: no --calibrate was given" } else { "" };
-        writeln!(f, "scheme    {}, calibrated on {files}{own}", self.scheme)?;
-        writeln!(f, "device    {}, profile {}", self.device, self.profile)?;
-        let [rows, columns] = self.features_shape;
-        match &self.features {
-            Some(file) => writeln!(f, "features  {file}: [{rows}, {columns}] f32"),
-            None => writeln!(f, "features  [{rows}, {columns}], not written: no --out was given"),
-        }
-    }
-
+impl OnArray {
     fn found(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Parts { array_ms, controller_ms, launch_ms, design_switch_ms, setup_ms, .. } = self.predicted;
         writeln!(
@@ -261,8 +331,7 @@ impl Report {
             self.ddr_bytes as f64 / 1e6
         )?;
         let (l1, l2) = (grouped(self.l1_peak_bytes), grouped(self.l2_peak_bytes));
-        writeln!(f, "fullest core {l1} B of L1, fullest mem tile {l2} B of L2")?;
-        writeln!(f, "simulated in {:.1} s", self.wall_s)
+        writeln!(f, "fullest core {l1} B of L1, fullest mem tile {l2} B of L2")
     }
 }
 

@@ -1,0 +1,166 @@
+//! Weights to bytes: scales and rounding that cost the least at the output of a matrix.
+//!
+//! With an input `x` of second moments `H = x^T x`, a column of errors `e` costs `e^T H e` at the output. [`nearest`]
+//! ignores `H`; [`clipped_scales`] weighs each row's error by its diagonal; [`compensated`] lets later rows of a column
+//! make up for what earlier ones lost.
+
+use ndarray::parallel::prelude::*;
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+
+/// Largest magnitude of a weight.
+const PEAK: f64 = 127.0;
+
+/// Every weight over its column's scale, rounded to the nearest.
+pub fn nearest(weight: ArrayView2<f32>, scales: &[f32]) -> Array2<i8> {
+    Array2::from_shape_fn(weight.dim(), |(k, n)| steps(f64::from(weight[(k, n)]), scales[n]))
+}
+
+fn steps(weight: f64, scale: f32) -> i8 {
+    (weight / f64::from(scale)).round_ties_even().clamp(-PEAK, PEAK) as i8
+}
+
+/// Scales that may clip a column's largest weights: of the shares 1.0, 0.98, ... 0.6 of each `peak_scales[n]`, the one
+/// with the least sum of squared errors, each weighed by the mean square of its input.
+pub fn clipped_scales(weight: ArrayView2<f32>, peak_scales: &[f32], products: ArrayView2<f32>) -> Vec<f32> {
+    let energy: Vec<f64> = products.diag().iter().map(|v| f64::from(*v)).collect();
+    let cost = |n: usize, scale: f32| -> f64 {
+        let error = |w: f32| f64::from(w) - f64::from(steps(w.into(), scale)) * f64::from(scale);
+        weight.column(n).iter().zip(&energy).map(|(&w, h)| h * error(w).powi(2)).sum()
+    };
+    let shares = (0..=20).map(|i| 1.0 - 0.02 * i as f32);
+    let best = |n: usize| {
+        let scales = shares.clone().map(|share| peak_scales[n] * share);
+        let costed = scales.map(|scale| (cost(n, scale), scale));
+        costed.min_by(|a, b| a.0.total_cmp(&b.0)).map_or(peak_scales[n], |best| best.1)
+    };
+    (0..weight.ncols()).into_par_iter().map(best).collect()
+}
+
+/// Share of the mean diagonal that is added to `H`, so that it is positive definite and unseen inputs count too.
+const DAMPING: f64 = 0.01;
+
+/// Weights rounded one row after the other, the rows with the largest inputs first; each is first moved by what makes
+/// up best for the errors of those before. With `H = R R^T`, `R` upper triangular, the cost is `|R^T e|^2`, and row `k`
+/// of `R^T e` vanishes for `e[k] = -sum of R[i, k] e[i] / R[k, k]` over `i < k`: the nearest step to that is taken
+/// (Babai's nearest plane; the same integers as GPTQ, Frantar et al. 2022).
+///
+/// # Panics
+/// When `products` is not `[K, K]`.
+pub fn compensated(weight: ArrayView2<f32>, scales: &[f32], products: ArrayView2<f32>) -> Array2<i8> {
+    let rows = weight.nrows();
+    assert_eq!(products.dim(), (rows, rows), "products of the matrix' input");
+    let mut order: Vec<usize> = (0..rows).collect();
+    order.sort_by(|&a, &b| products[(b, b)].total_cmp(&products[(a, a)]));
+    let factor = upper_factor(products, &order);
+    let mut integers = Array2::zeros(weight.dim());
+    integers.axis_chunks_iter_mut(Axis(1), 64).into_par_iter().enumerate().for_each(|(i, mut integers)| {
+        let columns = i * 64..i * 64 + integers.ncols();
+        let (weight, scales) = (weight.slice(s![.., columns.clone()]), &scales[columns]);
+        let mut errors = Array2::<f64>::zeros(weight.dim());
+        for (at, &k) in order.iter().enumerate() {
+            let known = factor.slice(s![at, ..at]);
+            let moved: Array1<f64> = known.dot(&errors.slice(s![..at, ..])) / factor[(at, at)];
+            for (n, scale) in scales.iter().enumerate() {
+                let exact = f64::from(weight[(k, n)]);
+                let step = steps(exact + moved[n], *scale);
+                integers[(k, n)] = step;
+                errors[(at, n)] = exact - f64::from(step) * f64::from(*scale);
+            }
+        }
+    });
+    integers
+}
+
+/// `R^T` (so that its rows are contiguous) of `H = R R^T`, `H` in the given order and damped: the Cholesky factor of the
+/// matrix with its order reversed, reversed again.
+fn upper_factor(products: ArrayView2<f32>, order: &[usize]) -> Array2<f64> {
+    let rows = order.len();
+    let mean = products.diag().iter().map(|v| f64::from(*v)).sum::<f64>() / rows.max(1) as f64;
+    let damping = (DAMPING * mean).max(1e-9);
+    let back = |i: usize| order[rows - 1 - i];
+    let mut lower = Array2::<f64>::zeros((rows, rows));
+    for i in 0..rows {
+        for j in 0..=i {
+            let known = lower.slice(s![i, ..j]).dot(&lower.slice(s![j, ..j]));
+            let h = f64::from(products[(back(i), back(j))]) + if i == j { damping } else { 0.0 };
+            lower[(i, j)] =
+                if i == j { (h - known).max(damping * 1e-3).sqrt() } else { (h - known) / lower[(j, j)] };
+        }
+    }
+    // R[i, k] = lower[rows - 1 - i, rows - 1 - k], and row k of R^T is its column k.
+    Array2::from_shape_fn((rows, rows), |(k, i)| lower[(rows - 1 - i, rows - 1 - k)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::rngs::Xoshiro256PlusPlus;
+    use rand::{RngExt, SeedableRng};
+
+    /// Correlated inputs: random walks along the columns.
+    fn inputs(rng: &mut Xoshiro256PlusPlus, rows: usize, columns: usize) -> Array2<f32> {
+        let mut x = Array2::zeros((rows, columns));
+        for mut row in x.axis_iter_mut(Axis(0)) {
+            let mut walk = 0.0f32;
+            row.mapv_inplace(|_: f32| {
+                walk = 0.9 * walk + rng.random_range(-1.0f32..1.0);
+                walk
+            });
+        }
+        x
+    }
+
+    /// Squared error of `x (w - q s)`.
+    fn cost(x: &Array2<f32>, w: &Array2<f32>, q: &Array2<i8>, scales: &[f32]) -> f64 {
+        let error = Array2::from_shape_fn(w.dim(), |(k, n)| w[(k, n)] - f32::from(q[(k, n)]) * scales[n]);
+        x.dot(&error).iter().map(|v| f64::from(*v).powi(2)).sum()
+    }
+
+    #[test]
+    fn compensation_pays_on_other_inputs_too() {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
+        let x = inputs(&mut rng, 600, 48);
+        let w = Array2::from_shape_fn((48, 70), |_| rng.random_range(-1.0f32..1.0));
+        let scales = vec![1.0 / 127.0; 70];
+        let products = x.t().dot(&x);
+        let rounded = nearest(w.view(), &scales);
+        let moved = compensated(w.view(), &scales, products.view());
+        let other = inputs(&mut rng, 600, 48);
+        for x in [&x, &other] {
+            let (a, b) = (cost(x, &w, &rounded, &scales), cost(x, &w, &moved, &scales));
+            assert!(b < 0.6 * a, "compensated {b}, nearest {a}");
+        }
+        // Without correlations there is nothing to make up for.
+        let plain = compensated(w.view(), &scales, Array2::eye(48).view());
+        assert_eq!(plain, rounded);
+    }
+
+    #[test]
+    fn the_factor_is_one() {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(9);
+        let x = inputs(&mut rng, 100, 12);
+        let products = x.t().dot(&x);
+        let order: Vec<usize> = (0..12).rev().collect();
+        let factor = upper_factor(products.view(), &order);
+        let again = factor.t().dot(&factor);
+        for ((i, j), v) in again.indexed_iter() {
+            let h = f64::from(products[(order[i], order[j])]);
+            let damping = if i == j { 0.01 * f64::from(products.diag().sum()) / 12.0 } else { 0.0 };
+            assert!((v - h - damping).abs() < 1e-3 * products[(0, 0)] as f64, "{i} {j}: {v} {h}");
+            assert!(j <= i || factor[(i, j)] == 0.0);
+        }
+    }
+
+    #[test]
+    fn outliers_of_no_weight_are_clipped() {
+        let mut weight = Array2::from_elem((64, 1), 0.013f32);
+        weight[(0, 0)] = 1.0;
+        let mut products = Array2::<f32>::eye(64);
+        products[(0, 0)] = 1e-6;
+        let peak = [1.0 / 127.0];
+        let scales = clipped_scales(weight.view(), &peak, products.view());
+        assert!(scales[0] < peak[0]);
+        products[(0, 0)] = 1.0;
+        assert_eq!(clipped_scales(weight.view(), &peak, products.view()), peak);
+    }
+}

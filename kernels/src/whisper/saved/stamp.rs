@@ -1,0 +1,145 @@
+//! What a quantised encoder was made for.
+
+use std::fmt;
+
+use ndarray::ArrayView2;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::whisper::ModelConfig;
+use crate::whisper::scheme::Scheme;
+
+/// Version of the meaning of tensors: raised when integers that were right give other features.
+const VERSION: u32 = 1;
+
+/// What must agree between a file and the program that reads it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stamp {
+    /// Version of the meaning of tensors.
+    pub version: u32,
+    /// Name of the scheme.
+    pub scheme: String,
+    /// Rows and columns of the sub-tiles of left operands on the array.
+    pub activation_tile: [u32; 2],
+    /// Rows and columns of the sub-tiles of weights on the array.
+    pub weight_tile: [u32; 2],
+    /// Order of a weight matrix in the file: `inputs x outputs`, the file's rows before they are cut into tiles.
+    pub weight_order: String,
+    /// What a scale multiplies.
+    pub scales: String,
+    /// SHA-256 of the log-mel windows that scales were measured on.
+    pub calibration: String,
+    /// Name of the encoder.
+    pub model: String,
+    /// Mel bands.
+    pub mels: usize,
+    /// Width.
+    pub d: usize,
+    /// Heads.
+    pub heads: usize,
+    /// Layers.
+    pub layers: usize,
+    /// Width of the feed-forward blocks.
+    pub ffn: usize,
+    /// Positions.
+    pub positions: usize,
+    /// Whether there is a second convolution.
+    pub conv2: bool,
+}
+
+impl Stamp {
+    /// The stamp of what this version makes.
+    pub fn new(scheme: Scheme, config: &ModelConfig, calibration: String) -> Stamp {
+        Stamp {
+            version: VERSION,
+            scheme: scheme.name().to_owned(),
+            activation_tile: [4, 8],
+            weight_tile: [8, 8],
+            weight_order: "inputs x outputs".to_owned(),
+            scales: "value = integer x scale".to_owned(),
+            calibration,
+            model: config.name.clone(),
+            mels: config.mels,
+            d: config.d,
+            heads: config.heads,
+            layers: config.layers,
+            ffn: config.ffn,
+            positions: config.positions,
+            conv2: config.conv2,
+        }
+    }
+
+    /// Sizes of the encoder.
+    pub fn config(&self) -> ModelConfig {
+        ModelConfig {
+            name: self.model.clone(),
+            mels: self.mels,
+            d: self.d,
+            heads: self.heads,
+            layers: self.layers,
+            ffn: self.ffn,
+            positions: self.positions,
+            conv2: self.conv2,
+        }
+    }
+
+    /// Bytes of all weight matrices.
+    pub(super) fn weight_bytes(&self) -> u64 {
+        let [mels, d, ffn, layers] = [self.mels, self.d, self.ffn, self.layers].map(|n| n as u64);
+        3 * mels * d + if self.conv2 { 3 * d * d } else { 0 } + layers * (4 * d * d + 2 * d * ffn)
+    }
+
+    /// Whether the sizes are an encoder's: those limits keep memory bounded.
+    pub(super) fn sound(&self) -> Result<(), String> {
+        let sizes = [
+            ("mels", self.mels, 1024),
+            ("d", self.d, 1024),
+            ("heads", self.heads, 64),
+            ("layers", self.layers, 128),
+            ("ffn", self.ffn, 8192),
+            ("positions", self.positions, 1 << 15),
+        ];
+        match sizes.iter().find(|(_, got, limit)| !(1..=*limit).contains(got)) {
+            Some((what, got, limit)) => Err(format!("{what} is {got}, expected 1..={limit}")),
+            None if !self.d.is_multiple_of(self.heads) => {
+                Err(format!("d is {}, expected a multiple of {} heads", self.d, self.heads))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ([am, an], [wm, wn]) = (self.activation_tile, self.weight_tile);
+        write!(
+            f,
+            "version {}, scheme {}, activations in {am}x{an} and weights in {wm}x{wn} tiles, weights {}, {}; {}: {} mels, d {}, {} heads, {} layers, ffn {}, {} positions{}; calibration {:.12}",
+            self.version,
+            self.scheme,
+            self.weight_order,
+            self.scales,
+            self.model,
+            self.mels,
+            self.d,
+            self.heads,
+            self.layers,
+            self.ffn,
+            self.positions,
+            if self.conv2 { "" } else { ", one convolution" },
+            self.calibration
+        )
+    }
+}
+
+/// SHA-256 of log-mel windows, in order: their sizes and the bits of their elements, little-endian.
+pub fn calibration_hash<'a>(mels: impl IntoIterator<Item = ArrayView2<'a, f32>>) -> String {
+    let mut hash = Sha256::new();
+    for mel in mels {
+        hash.update((mel.nrows() as u64).to_le_bytes());
+        hash.update((mel.ncols() as u64).to_le_bytes());
+        mel.iter().for_each(|v| hash.update(v.to_bits().to_le_bytes()));
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,154 @@
+//! Schemes: how each kind of tensor of the encoder is a number.
+//!
+//! | tensor | `w8a8` | `w8a8-static` | `design-doc` | `bf16` |
+//! |---|---|---|---|---|
+//! | weights | i8 by column | i8 by column | i8 by tensor | bf16 |
+//! | LayerNorm output | i8 by row | i8 | i8 | bf16 |
+//! | q, k, v | i8 | i8 | i8 | bf16 |
+//! | ctx | i16 | i16 | i8 | bf16 |
+//! | GELU output | i16 | i16 | i8 | bf16 |
+//! | convolutions | i16 x i8 | i16 x i8 | i8 | bf16 |
+//! | residual stream | i16 | i16 | i8 | bf16 |
+//! | accumulators | i32 | i32 | i32 | f32 |
+//!
+//! A scale by row is found at run time, which only a core that holds the whole row can do: that is LayerNorm. ctx spans
+//! heads and the GELU's output spans column tiles, on different cores, so their scales are static and they take 16 bits.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A scheme, by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scheme {
+    /// Every matrix of the transformer in bytes, LayerNorm's output scaled row by row.
+    #[default]
+    W8A8,
+    /// The same without any scale that is found at run time.
+    W8A8Static,
+    /// bf16 operands, f32 accumulators, rounded to nearest even.
+    Bf16,
+    /// Plain int8 of the design document, for comparison: everything a byte with one scale a tensor.
+    DesignDoc,
+}
+
+/// A name that is no scheme's.
+#[derive(Debug, thiserror::Error)]
+#[error("no scheme is named \"{0}\"\nhelp: the names are w8a8, w8a8-static, bf16, design-doc")]
+pub struct UnknownScheme(String);
+
+impl Scheme {
+    /// Every scheme, the default first.
+    pub const ALL: [Scheme; 4] = [Scheme::W8A8, Scheme::W8A8Static, Scheme::Bf16, Scheme::DesignDoc];
+
+    /// Name for people, options and files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Scheme::W8A8 => "w8a8",
+            Scheme::W8A8Static => "w8a8-static",
+            Scheme::Bf16 => "bf16",
+            Scheme::DesignDoc => "design-doc",
+        }
+    }
+
+    /// Types of the integer schemes; `None` for bf16, which has no scales.
+    pub const fn recipe(self) -> Option<Recipe> {
+        match self {
+            Scheme::W8A8 => Some(Recipe::W8A8),
+            Scheme::W8A8Static => Some(Recipe { norm: Number::I8, ..Recipe::W8A8 }),
+            Scheme::DesignDoc => Some(Recipe::DESIGN_DOC),
+            Scheme::Bf16 => None,
+        }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Scheme {
+    type Err = UnknownScheme;
+
+    fn from_str(name: &str) -> Result<Scheme, UnknownScheme> {
+        Scheme::ALL.into_iter().find(|s| s.name() == name).ok_or_else(|| UnknownScheme(name.to_owned()))
+    }
+}
+
+/// Type and scale of an activation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Number {
+    /// Bytes with one static scale.
+    I8,
+    /// Bytes with a scale for each row, found at run time.
+    I8Rows,
+    /// 16 bits with one static scale, 1.25 times the calibrated peak.
+    I16,
+}
+
+/// What one weight scale is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WeightScales {
+    /// An output column.
+    Column,
+    /// The whole matrix.
+    Tensor,
+}
+
+/// Types of an integer scheme.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Recipe {
+    /// Scales of all weights.
+    pub weights: WeightScales,
+    /// Output of the LayerNorms before matrices.
+    pub norm: Number,
+    /// Attention context: I8 or I16.
+    pub context: Number,
+    /// Argument and output of the GELUs of the feed-forward blocks: I8 or I16.
+    pub hidden: Number,
+    /// Residual stream and what is added to it: I8 or I16.
+    pub stream: Number,
+    /// Mel, and arguments and outputs of the convolutions' GELUs: I8 or I16.
+    pub conv: Number,
+    /// Scores and probabilities: I16, or I8 with normalised probabilities.
+    pub scores: Number,
+}
+
+impl Recipe {
+    /// Scheme `w8a8`.
+    pub const W8A8: Recipe = Recipe {
+        weights: WeightScales::Column,
+        norm: Number::I8Rows,
+        context: Number::I16,
+        hidden: Number::I16,
+        stream: Number::I16,
+        conv: Number::I16,
+        scores: Number::I16,
+    };
+
+    /// Scheme `design-doc`.
+    pub const DESIGN_DOC: Recipe = Recipe {
+        weights: WeightScales::Tensor,
+        norm: Number::I8,
+        context: Number::I8,
+        hidden: Number::I8,
+        stream: Number::I8,
+        conv: Number::I8,
+        scores: Number::I8,
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back() {
+        for scheme in Scheme::ALL {
+            assert_eq!(scheme.to_string().parse::<Scheme>().unwrap(), scheme);
+        }
+        let error = "int8".parse::<Scheme>().unwrap_err().to_string();
+        assert!(Scheme::ALL.iter().all(|s| error.contains(s.name())), "{error}");
+        assert_eq!(Scheme::default(), Scheme::ALL[0]);
+    }
+}

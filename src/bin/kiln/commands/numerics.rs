@@ -1,0 +1,78 @@
+//! `kiln numerics`: the options of quantisation, each with its number.
+
+use anyhow::{Result, bail};
+use kiln::kernels::whisper::calibrate::Calibration;
+use kiln::kernels::whisper::study::{self, Clip};
+use kiln::kernels::whisper::{EncoderWeights, audio, mel, reference};
+use ndarray::Array2;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Compares the options of quantisation on recordings: the table of docs/numerics.md
+///
+/// Every option is an encoder in integers, run whole on the processor, as the array would compute it. Its features are
+/// compared with those of the f32 encoder: cosine, and signal to error ratio in dB.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Weights: safetensors with the Hugging Face names of a Whisper encoder
+    #[arg(value_name = "WEIGHTS")]
+    weights: PathBuf,
+    /// Recording to measure scales on; may be given more than once
+    #[arg(long, value_name = "WAV", required = true)]
+    calibrate: Vec<PathBuf>,
+    /// Recording to compare on; may be given more than once
+    #[arg(long, value_name = "WAV", required = true)]
+    test: Vec<PathBuf>,
+    /// Only options with one of these words in their name
+    #[arg(long, value_name = "WORD")]
+    only: Vec<String>,
+}
+
+/// Prints a Markdown table, line by line as it is measured.
+///
+/// # Errors
+/// When an input cannot be read.
+pub fn numerics(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
+    let weights = EncoderWeights::load(&args.weights, None)?;
+    let window = |samples: &[f32]| {
+        mel::first_frames(mel::log_mel(samples, weights.config.mels).view(), weights.config.frames())
+    };
+    let read = |path: &PathBuf| -> Result<Array2<f32>> { Ok(window(&audio::read(path)?.samples)) };
+    let calibration = args.calibrate.iter().map(read).collect::<Result<Vec<_>>>()?;
+    let clip = |name: String, mel: Array2<f32>| {
+        let exact = reference::encode(&weights, mel.view(), &mut |_, _| ());
+        Clip { name, mel, exact }
+    };
+    let mut clips = Vec::new();
+    for path in &args.test {
+        let samples = audio::read(path)?.samples;
+        let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        clips.push(clip(name.clone(), window(&samples)));
+        clips.push(clip(format!("{name} looped"), window(&looped(&samples))));
+    }
+    let variants: Vec<_> = study::variants()
+        .into_iter()
+        .filter(|v| args.only.is_empty() || args.only.iter().any(|w| v.name.contains(w.as_str())))
+        .collect();
+    if variants.is_empty() {
+        let names: Vec<_> = study::variants().iter().map(|v| v.name).collect();
+        bail!("no option has such a name\nhelp: the names are {}", names.join(", "));
+    }
+    let plain = Calibration::measure(&weights, &calibration);
+    let names: Vec<_> = clips.iter().map(|c| c.name.as_str()).collect();
+    writeln!(out, "| option | what | {} |", names.join(" | "))?;
+    writeln!(out, "|---|---|{}", "---|".repeat(clips.len()))?;
+    for variant in variants {
+        let scores = study::scores(&variant, &weights, &calibration, &plain, &clips);
+        let cells: Vec<_> = scores.iter().map(|s| format!("{:.5}, {:.1} dB", s.cosine, s.sqnr_db)).collect();
+        writeln!(out, "| {} | {} | {} |", variant.name, variant.what, cells.join(" | "))?;
+        out.flush()?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A recording again and again until it fills a window of 30 s.
+fn looped(samples: &[f32]) -> Vec<f32> {
+    samples.iter().copied().cycle().take(480_000).collect()
+}

@@ -1,0 +1,166 @@
+//! `kiln quantize`: an encoder's weights and some recordings to a file of integers, and what that costs.
+
+mod html;
+
+use crate::commands::encode::spectrograms;
+use anyhow::{Context, Result, anyhow, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use kiln::kernels::whisper::audio;
+use kiln::kernels::whisper::config::WINDOW_FRAMES;
+use kiln::kernels::whisper::quantise::Quantised;
+use kiln::kernels::whisper::report::{QuantReport, compare};
+use kiln::kernels::whisper::saved;
+use kiln::kernels::whisper::scheme::Scheme;
+use kiln::kernels::whisper::weights::EncoderWeights;
+use serde::Serialize;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Quantises an encoder once, for `kiln encode --weights`
+///
+/// The f32 encoder runs on the recordings first, which gives the scales; then the integers run on the same ones, and the
+/// report compares both tensor by tensor. Strange numbers of the f32 encoder mean a wrong file of weights, not a bad
+/// quantisation.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Weights with Hugging Face's or OpenAI's names: safetensors (a file, a list of shards or their folder), PyTorch
+    /// (.pt) or whisper.cpp's ggml (.bin)
+    #[arg(value_name = "MODEL")]
+    weights: PathBuf,
+    /// Recording to measure scales on; may be given more than once
+    #[arg(long, value_name = "AUDIO", required = true)]
+    calibrate: Vec<PathBuf>,
+    /// How numbers are integers: w8a8, w8a8-static or design-doc
+    #[arg(long, value_name = "S", default_value_t = Scheme::default())]
+    scheme: Scheme,
+    /// File for the integers: safetensors with a stamp
+    #[arg(long, value_name = "Q.safetensors")]
+    out: PathBuf,
+    /// File for the report: .html or .json
+    #[arg(long, value_name = "F.html|F.json")]
+    report: Option<PathBuf>,
+}
+
+/// All that a report tells.
+#[derive(Debug, Serialize)]
+struct Report {
+    /// Always this: the report is of recordings that scales were measured on.
+    note: &'static str,
+    /// The weights.
+    weights: String,
+    /// Recordings.
+    calibration: Vec<String>,
+    /// Windows of 30 s in them.
+    windows: usize,
+    /// What the file of integers is stamped with.
+    stamp: saved::Stamp,
+    /// Tensors and layers.
+    #[serde(flatten)]
+    found: QuantReport,
+}
+
+/// Quantises, and writes the integers and the report.
+///
+/// # Errors
+/// When an input is bad, the encoder cannot be quantised, or a file cannot be written.
+pub fn quantize(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
+    let format = args.report.as_deref().map(format_of).transpose()?;
+    let inputs: Vec<&Path> = args.calibrate.iter().chain([&args.weights]).map(PathBuf::as_path).collect();
+    for output in args.report.iter().chain([&args.out]) {
+        if inputs.iter().any(|input| same(input, output)) {
+            bail!("{}: the output would replace an input", output.display());
+        }
+    }
+    let weights = EncoderWeights::load(&args.weights, None)?;
+    if weights.config.frames() > WINDOW_FRAMES {
+        let frames = weights.config.frames();
+        bail!(
+            "{}: the encoder reads {frames} mel frames, a window has {WINDOW_FRAMES}",
+            args.weights.display()
+        );
+    }
+    let recordings = args.calibrate.iter().map(|path| audio::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let mels: Vec<_> = recordings.iter().flat_map(|a| spectrograms(a, &weights.config)).collect();
+    if mels.is_empty() {
+        bail!("the recordings are empty: nothing to measure scales on");
+    }
+    if !weights.unknown.is_empty() {
+        eprintln!("note: tensors that an encoder does not have: {}", weights.unknown.join(", "));
+    }
+
+    let bar = ProgressBar::new(3).with_style(
+        ProgressStyle::with_template("{bar:30} {msg} ({elapsed})")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    bar.set_message("f32 encoder on the recordings, scales and integers");
+    let quantised = Quantised::new(&weights, &mels, args.scheme)
+        .map_err(|e| anyhow!("{}: {e}", args.weights.display()))?;
+    bar.inc(1);
+    bar.set_message("integers beside floats");
+    let report = Report {
+        note: "measured on the recordings that scales were measured on: others are a little worse",
+        weights: args.weights.display().to_string(),
+        calibration: args.calibrate.iter().map(|p| p.display().to_string()).collect(),
+        windows: mels.len(),
+        found: compare(&quantised.weights, &quantised.model, &mels),
+        stamp: quantised.stamp,
+    };
+    bar.inc(1);
+    bar.set_message("writing");
+    saved::write(&args.out, &quantised.model, &report.stamp)?;
+    if let (Some(path), Some(format)) = (&args.report, format) {
+        let text = match format {
+            Format::Json => serde_json::to_string_pretty(&report)?,
+            Format::Html => html::page(&report).into_string(),
+        };
+        std::fs::write(path, text).with_context(|| format!("{}: cannot write the report", path.display()))?;
+    }
+    bar.finish_and_clear();
+    summary(&report, &args.out, out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a report is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Html,
+    Json,
+}
+
+fn format_of(path: &Path) -> Result<Format> {
+    match path.extension().and_then(|e| e.to_str()) {
+        Some("html" | "htm") => Ok(Format::Html),
+        Some("json") => Ok(Format::Json),
+        _ => bail!("{}: expected a report named .html or .json", path.display()),
+    }
+}
+
+fn same(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+fn summary(report: &Report, file: &Path, out: &mut dyn Write) -> Result<()> {
+    writeln!(out, "{}: {}", file.display(), report.stamp)?;
+    writeln!(
+        out,
+        "\n{:<10} {:>12} {:>10} {:>9}   on the calibration's {} window(s)",
+        "stream", "f32 rms", "cosine", "SQNR", report.windows
+    )?;
+    for layer in &report.found.layers {
+        writeln!(
+            out,
+            "{:<10} {:>12.4} {:>10.6} {:>6.1} dB",
+            layer.name, layer.rms, layer.cosine, layer.sqnr_db
+        )?;
+    }
+    let worst = report.found.tensors.iter().min_by(|a, b| a.sqnr_db.total_cmp(&b.sqnr_db));
+    if let Some(worst) = worst {
+        writeln!(
+            out,
+            "\nnoisiest tensor {}: {:.1} dB, {} of {} elements saturated",
+            worst.name, worst.sqnr_db, worst.saturated, worst.elements
+        )?;
+    }
+    Ok(())
+}
