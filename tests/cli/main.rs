@@ -8,6 +8,7 @@ mod encode_errors;
 mod fit;
 mod insts;
 mod kernels;
+mod lower;
 mod quantize;
 mod support;
 mod validate;

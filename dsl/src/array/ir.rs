@@ -128,6 +128,8 @@ pub struct LocalBuffer {
     pub init: Option<Vec<u8>>,
     /// Logical bank asked for.
     pub bank: Option<u8>,
+    /// Address asked for, in the memory of the tile.
+    pub address: Option<u32>,
     /// Where the author declared it.
     pub loc: Loc,
 }

@@ -1,7 +1,12 @@
 //! What the toolchain builds from a design: buffers with addresses, locks, buffer descriptors,
 //! channels, flows, and core programs over locks. The simulator and the budgets work on this.
 
+mod json;
+
+pub use json::{BdJson, BufferJson, ChannelJson, FlowJson, LockJson, LoweredJson, TileJson};
+
 use super::ir::{Arg, CoreId, Count, Dim, FifoId, KernelId, ObjectId, Port, Tile, WordRef};
+use super::lower::LowerMode;
 use crate::kernel::Loc;
 use indexmap::IndexMap;
 
@@ -47,6 +52,16 @@ pub struct Channel {
     pub direction: Direction,
     /// Number among the tile's channels of that direction.
     pub index: u8,
+}
+
+impl std::fmt::Display for Channel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let direction = match self.direction {
+            Direction::S2mm => "S2MM",
+            Direction::Mm2s => "MM2S",
+        };
+        write!(f, "{direction}{}", self.index)
+    }
 }
 
 /// A lock operation: position in `LoweredTile::locks` and a count.
@@ -197,6 +212,8 @@ pub struct LoweredCore {
 /// A whole lowered design.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lowered {
+    /// Which of the toolchain's lowerings it follows.
+    pub mode: LowerMode,
     /// Tiles in use, by (column, row).
     pub tiles: IndexMap<Tile, LoweredTile>,
     /// Stream connections.

@@ -11,6 +11,8 @@ mod verify;
 
 pub use build::{CopyRef, CoreBuilder, DesignBuilder, FifoRef, IntoArgs, SequenceBuilder, SwitchBuilder};
 pub use ir::*;
-pub(crate) use lower::{COUNTER_PREFIX, allocate, each_stmt, memory_of, tiles_used, words_used};
-pub use lower::{LowerError, LowerMode, lower};
+pub(crate) use lower::{
+    COUNTER_PREFIX, allocate, derived_depths, each_stmt, memory_of, tiles_used, words_used,
+};
+pub use lower::{LowerError, LowerMode, lower, preview};
 pub use verify::{ArrayError, ArrayErrors, verify};

@@ -161,9 +161,10 @@ fn functions(out: &mut Writer, design: &Design) {
 
 fn buffer(out: &mut Writer, local: &LocalBuffer) {
     let bank = local.bank.map_or(String::new(), |b| format!(", mem_bank = {b} : i32"));
+    let address = local.address.map_or(String::new(), |a| format!(", address = {a} : i32"));
     let init = local.init.as_ref().map_or(String::new(), |bytes| format!(" = {}", dense(&local.ty, bytes)));
     out.line(format_args!(
-        "{ssa} = aie.buffer({tile}) {{sym_name = \"{name}\"{bank}}} : {ty}{init}",
+        "{ssa} = aie.buffer({tile}) {{sym_name = \"{name}\"{bank}{address}}} : {ty}{init}",
         ssa = local_name(local),
         name = local.name,
         tile = tile_name(local.tile),

@@ -1,20 +1,24 @@
-//! Reads the subset of MLIR that [`emit_mlir`](super::emit_mlir) writes, and its older spellings in
-//! hand-written designs, into a form that two designs can be compared in.
+//! Reads designs at the level of object FIFOs: the subset of MLIR that [`emit_mlir`](super::emit_mlir) writes,
+//! and what hand-written designs and IRON add to it (older spellings, tasks instead of copies, values that a core
+//! computes itself), into a form that two designs can be compared in. [`design_of_mlir`] makes a design of it.
 //!
-//! What does not matter is gone: SSA names (values are resolved to what they are), the order of
-//! declarations, object file names, one depth or a list of equal ones, the bound of an endless loop,
-//! `memref.reinterpret_cast` at offset 0 or `memref.view`.
+//! What does not matter is gone: SSA names (values are resolved to what they are), object file names, the bound of
+//! an endless loop, `memref.reinterpret_cast` at offset 0 or `memref.view`. What does not matter to the meaning is
+//! kept but not compared: the order of declarations, one depth or a list of equal ones.
 
 mod core;
 mod cursor;
 mod design;
+mod import;
+mod sequence;
 
 pub use design::{
-    MlirBuffer, MlirCopy, MlirCore, MlirDesign, MlirFifo, MlirFunction, MlirLink, MlirSequence, MlirStep,
-    MlirStmt, MlirTrips, MlirValue,
+    MlirBuffer, MlirCopy, MlirCore, MlirDepths, MlirDesign, MlirFifo, MlirFunction, MlirLink, MlirSequence,
+    MlirStep, MlirStmt, MlirTrips, MlirValue,
 };
+pub use import::{MlirImportError, design_of_mlir};
 
-use crate::array::{Dim, Tile};
+use crate::array::{COUNTER_PREFIX, Dim, Tile};
 use cursor::Cursor;
 use std::collections::BTreeMap;
 use thiserror::Error;
@@ -51,6 +55,7 @@ pub fn parse_mlir(text: &str) -> Result<MlirDesign, MlirParseError> {
 enum Named {
     Tile(Tile),
     Buffer(String),
+    Constant(i64),
     Core,
 }
 
@@ -64,16 +69,32 @@ type Parsed<T> = Result<T, MlirParseError>;
 
 impl Parser<'_> {
     fn module(&mut self) -> Parsed<()> {
-        self.c.expect("module")?;
-        self.c.expect("{")?;
+        let wrapped = self.c.eat("module");
+        if wrapped {
+            if self.c.sees("@") {
+                self.c.symbol()?;
+            }
+            if self.c.eat("attributes") {
+                self.attributes()?;
+            }
+            self.c.expect("{")?;
+        }
         self.c.expect("aie.device(")?;
         self.design.device = self.c.word()?.to_owned();
         self.c.expect(")")?;
+        if self.c.sees("@") {
+            self.c.symbol()?;
+        }
         self.c.expect("{")?;
         while !self.c.eat("}") {
-            self.declaration()?;
+            if !self.c.eat("aie.end") {
+                self.declaration()?;
+            }
         }
-        self.c.expect("}")?;
+        self.attributes()?;
+        if wrapped {
+            self.c.expect("}")?;
+        }
         if self.c.at_end() { Ok(()) } else { Err(self.c.error("end of text")) }
     }
 
@@ -94,12 +115,14 @@ impl Parser<'_> {
             Ok(())
         } else if self.c.eat("aie.runtime_sequence") {
             self.sequence()
+        } else if self.c.eat("aie.core") {
+            self.core()
         } else {
             self.definition()
         }
     }
 
-    /// `%name = aie.tile | aie.buffer | aie.core`.
+    /// `%name = aie.tile | aie.buffer | aie.core | arith.constant`.
     fn definition(&mut self) -> Parsed<()> {
         let name = self.c.value()?.to_owned();
         self.c.expect("=")?;
@@ -109,10 +132,16 @@ impl Parser<'_> {
             let (Some(col), Some(row)) = (place(0), place(1)) else {
                 return Err(self.c.error("a tile before this"));
             };
+            self.attributes()?;
             self.design.tiles.push(Tile::new(col, row));
             Named::Tile(Tile::new(col, row))
         } else if self.c.eat("aie.buffer") {
             Named::Buffer(self.buffer()?)
+        } else if self.c.eat("arith.constant") {
+            let value = self.c.integer()?;
+            self.c.expect(":")?;
+            self.c.ty()?;
+            Named::Constant(value)
         } else {
             self.c.expect("aie.core")?;
             self.core()?;
@@ -156,7 +185,16 @@ impl Parser<'_> {
     fn function(&mut self) -> Parsed<()> {
         self.c.expect("private")?;
         let name = self.c.symbol()?.to_owned();
-        let types = self.c.list("(", ")", Cursor::ty)?;
+        let types = self.c.list("(", ")", |c| {
+            if c.sees("%") {
+                c.value()?;
+                c.expect(":")?;
+            }
+            c.ty()
+        })?;
+        if self.c.eat("->") {
+            self.c.list("(", ")", Cursor::ty)?;
+        }
         let linked = self.c.eat("attributes") && self.attributes()?.contains_key("link_with");
         self.design.functions.insert(name, MlirFunction { types, linked });
         Ok(())
@@ -168,44 +206,42 @@ impl Parser<'_> {
         self.c.expect(")")?;
         let attributes = self.attributes()?;
         let name = attributes.get("sym_name").map(|n| n.trim_matches('"').to_owned());
-        let Some(name) = name else { return Err(self.c.error("a sym_name before this")) };
-        let bank = attributes.get("mem_bank").cloned();
-        let bank = bank.map(|b| self.integer_of(&b)).transpose()?;
+        let unnamed = |known: &MlirDesign| {
+            known.buffers.keys().filter(|n| n.starts_with(COUNTER_PREFIX)).count().to_string()
+        };
+        let name = name.unwrap_or_else(|| format!("{COUNTER_PREFIX}{}", unnamed(&self.design)));
+        let number = |of: Option<&String>, this: &mut Self| of.map(|v| this.integer_of(v)).transpose();
+        let bank = number(attributes.get("mem_bank"), self)?;
+        let address = number(attributes.get("address"), self)?;
         self.c.expect(":")?;
         let ty = self.c.ty()?;
         let init = if self.c.eat("=") {
             self.c.expect("dense<")?;
-            let text = if self.c.sees("\"") {
-                format!("\"{}\"", self.c.string()?)
-            } else {
-                self.c.integer()?.to_string()
-            };
-            self.c.expect(">")?;
-            Some(text)
+            Some(self.c.angle()?)
         } else {
             None
         };
-        self.design.buffers.insert(name.clone(), MlirBuffer { tile, ty, bank, init });
+        self.design.buffers.insert(name.clone(), MlirBuffer { tile, ty, bank, address, init });
         Ok(name)
     }
 
     fn dims(c: &mut Cursor<'_>, keyword: &str) -> Parsed<Vec<Dim>> {
-        if !c.eat(keyword) {
-            return Ok(Vec::new());
-        }
-        c.list("[", "]", |c| {
-            let mut field = |before: &str, after: &str| -> Parsed<u32> {
-                c.expect(before)?;
-                c.expect("=")?;
-                let value = c.integer()?;
-                c.expect(after)?;
-                u32::try_from(value).map_err(|_| c.error("a size or stride of 32 bits before this"))
-            };
-            // `<` and the key are separate words.
-            let size = field("<size", ",")?;
-            let stride = field("stride", ">")?;
-            Ok(Dim { size, stride })
-        })
+        if c.eat(keyword) { c.list("[", "]", Parser::dim) } else { Ok(Vec::new()) }
+    }
+
+    /// `<size = .., stride = ..>`.
+    fn dim(c: &mut Cursor<'_>) -> Parsed<Dim> {
+        let mut field = |before: &str, after: &str| -> Parsed<u32> {
+            c.expect(before)?;
+            c.expect("=")?;
+            let value = c.integer()?;
+            c.expect(after)?;
+            u32::try_from(value).map_err(|_| c.error("a size or stride of 32 bits before this"))
+        };
+        // `<` and the key are separate words.
+        let size = field("<size", ",")?;
+        let stride = field("stride", ">")?;
+        Ok(Dim { size, stride })
     }
 
     fn fifo(&mut self) -> Parsed<()> {
@@ -223,15 +259,21 @@ impl Parser<'_> {
             from_stream.push(dims);
         }
         self.c.expect(",")?;
-        let depths = if self.c.sees("[") {
-            self.c.list("[", "]", Cursor::integer)?
-        } else {
+        let one_number = !self.c.sees("[");
+        let per_end = if one_number {
             let depth = self.c.integer()?;
             self.c.expect(":")?;
             self.c.expect("i32")?;
             vec![depth; consumers.len() + 1]
+        } else {
+            self.c.list("[", "]", Cursor::integer)?
         };
+        let depths = MlirDepths { per_end, one_number };
         self.c.expect(")")?;
+        let attributes = self.attributes()?;
+        if let Some((key, _)) = attributes.iter().find(|(_, value)| *value != "false") {
+            return Err(self.c.error(format!("a FIFO without `{key}` before this")));
+        }
         self.c.expect(":")?;
         let ty = self.c.ty()?;
         let object = ty.strip_prefix("!aie.objectfifo<").and_then(|t| t.strip_suffix('>'));
@@ -249,56 +291,16 @@ impl Parser<'_> {
         c.expect("->")?;
         let targets = c.list("[", "]", |c| c.symbol().map(str::to_owned))?;
         c.expect("(")?;
-        let source_offsets = c.list("[", "]", Cursor::integer)?;
-        let target_offsets = c.list("[", "]", Cursor::integer)?;
-        c.expect(")")?;
+        let mut offsets = [Vec::new(), Vec::new()];
+        if !c.eat(")") {
+            for list in &mut offsets {
+                *list = c.list("[", "]", Cursor::integer)?;
+            }
+            c.expect(")")?;
+        }
+        let [source_offsets, target_offsets] = offsets;
         self.design.links.push(MlirLink { sources, targets, source_offsets, target_offsets });
         Ok(())
-    }
-
-    fn sequence(&mut self) -> Parsed<()> {
-        let arguments = self.c.list("(", ")", |c| {
-            let name = c.value()?.to_owned();
-            c.expect(":")?;
-            Ok((name, c.ty()?))
-        })?;
-        let (names, buffers): (Vec<String>, Vec<String>) = arguments.into_iter().unzip();
-        self.c.expect("{")?;
-        let mut steps = Vec::new();
-        while !self.c.eat("}") {
-            if self.c.eat("aiex.npu.dma_wait") {
-                let attributes = self.attributes()?;
-                let Some(symbol) = attributes.get("symbol") else {
-                    return Err(self.c.error("a symbol before this"));
-                };
-                steps.push(MlirStep::Wait(symbol.trim_start_matches('@').to_owned()));
-                continue;
-            }
-            self.c.expect("aiex.npu.dma_memcpy_nd(")?;
-            steps.push(MlirStep::Copy(self.copy(&names)?));
-        }
-        self.design.sequence = MlirSequence { buffers, steps };
-        Ok(())
-    }
-
-    fn copy(&mut self, names: &[String]) -> Parsed<MlirCopy> {
-        let name = self.c.value()?;
-        let buffer = names.iter().position(|n| n == name);
-        let Some(buffer) = buffer else { return Err(self.c.error("a host buffer before this")) };
-        let mut access = [Vec::new(), Vec::new(), Vec::new()];
-        for list in &mut access {
-            *list = self.c.list("[", "]", Cursor::integer)?;
-        }
-        self.c.expect(")")?;
-        let attributes = self.attributes()?;
-        self.c.expect(":")?;
-        self.c.ty()?;
-        let (Some(id), Some(fifo)) = (attributes.get("id"), attributes.get("metadata")) else {
-            return Err(self.c.error("id and metadata before this"));
-        };
-        let id = self.integer_of(id)?;
-        let token = attributes.get("issue_token").is_some_and(|v| v == "true");
-        Ok(MlirCopy { buffer, fifo: fifo.trim_start_matches('@').to_owned(), access, id, token })
     }
 }
 

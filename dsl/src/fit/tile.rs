@@ -3,7 +3,7 @@
 use super::{CodeBytes, MemoryFit, SwitchFit, TileFit, Usage, key, kind_name};
 use crate::array::lowered::{Direction, Lowered, LoweredTile};
 use crate::array::route::Routing;
-use crate::array::{COUNTER_PREFIX, Design, FifoId, KernelId, Stmt, Tile, each_stmt, memory_of};
+use crate::array::{COUNTER_PREFIX, Design, FifoId, KernelId, LowerMode, Stmt, Tile, each_stmt, memory_of};
 use crate::device::{Device, TileKind};
 use crate::kernel::Kernel;
 use crate::sequence::Command;
@@ -43,7 +43,7 @@ impl TileBudget<'_> {
     }
 
     fn memory(&self) -> Option<MemoryFit> {
-        let memory = memory_of(self.design, self.device, self.tile)?;
+        let memory = memory_of(self.design, self.device, LowerMode::Dynamic, self.tile)?;
         let bank_bytes = memory.bytes / u64::from(memory.banks.max(1));
         let code_bytes = match self.kind {
             TileKind::Core => u64::from(self.device.core.code_in_data_bytes()),

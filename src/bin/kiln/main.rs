@@ -3,7 +3,7 @@
 mod commands;
 
 use clap::{Parser, Subcommand};
-use commands::{asm, emit, encode, fit, insts, list, numerics, quantize, run, validate};
+use commands::{asm, emit, encode, fit, insts, list, lower, numerics, quantize, run, validate};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -23,6 +23,7 @@ enum Command {
     Emit(emit::Args),
     Fit(fit::Args),
     Insts(insts::Args),
+    Lower(lower::Args),
     Validate(validate::Args),
     Asm(asm::Args),
     Numerics(numerics::Args),
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Command::Emit(args) => emit::emit(args, &mut out),
         Command::Fit(args) => fit::fit(args, &mut out),
         Command::Insts(args) => insts::insts(args, &mut out),
+        Command::Lower(args) => lower::lower(args, &mut out),
         Command::Validate(args) => validate::validate(args, &mut out),
         Command::Asm(args) => asm::asm(args, &mut out),
         Command::Numerics(args) => numerics::numerics(args, &mut out),

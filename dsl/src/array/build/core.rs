@@ -180,6 +180,7 @@ impl<'d> CoreBuilder<'d> {
             ty,
             init,
             bank: param.bank,
+            address: None,
             loc: param.loc.clone(),
         });
         made.borrow_mut().push(AutomaticLocal { tile: self.tile, kernel: id, param: at, local });

@@ -160,7 +160,15 @@ impl DesignBuilder {
         init: Option<Vec<u8>>,
         bank: Option<u8>,
     ) -> LocalId {
-        self.push_local(LocalBuffer { name: name.into(), tile, ty, init, bank, loc: Loc::caller() })
+        self.push_local(LocalBuffer {
+            name: name.into(),
+            tile,
+            ty,
+            init,
+            bank,
+            address: None,
+            loc: Loc::caller(),
+        })
     }
 
     fn push_local(&self, local: LocalBuffer) -> LocalId {

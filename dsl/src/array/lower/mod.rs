@@ -7,7 +7,7 @@ mod pools;
 
 pub(crate) use cores::{each_stmt, ends_used, words_used};
 pub(crate) use place::{Memory, Request, place};
-pub(crate) use pools::{LinkView, Plan, link_of, plan};
+pub(crate) use pools::{LinkView, Plan, derived_depths, link_of, plan};
 
 use super::ir::{Core, CoreId, Count, Design, LocalId, Stmt, Tile};
 use super::lowered::{Lock, Lowered, LoweredTile, PlacedBuffer};
@@ -76,6 +76,12 @@ pub fn lower(design: &Verified<Design>, device: &Device, mode: LowerMode) -> Res
         None => Ok(lowered),
         Some(errors) => Err(errors.into()),
     }
+}
+
+/// What the toolchain would build from a design that may be wrong, to be looked at beside what `verify` says
+/// of it. Emitters and the simulator take what [`lower`] gives.
+pub fn preview(design: &Design, device: &Device, mode: LowerMode) -> Lowered {
+    allocate(design, device, mode).0
 }
 
 /// Whether the static lowering can do a core.
@@ -150,7 +156,7 @@ pub(crate) fn buffers_wanted(design: &Design, plan: &Plan, mode: LowerMode, tile
         for k in 0..pool.depth {
             wanted.push(Wanted {
                 name: format!("{}_buff_{k}", pool.name),
-                request: Request { bytes: pool.object.bytes(), bank: None },
+                request: Request { bytes: pool.object.bytes(), ..Request::default() },
                 init: None,
                 pool: Some(at),
                 local: None,
@@ -160,7 +166,11 @@ pub(crate) fn buffers_wanted(design: &Design, plan: &Plan, mode: LowerMode, tile
     for (at, local) in design.locals.iter().enumerate().filter(|(_, l)| l.tile == tile) {
         wanted.push(Wanted {
             name: local.name.clone(),
-            request: Request { bytes: local.ty.bytes(), bank: local.bank },
+            request: Request {
+                bytes: local.ty.bytes(),
+                bank: local.bank,
+                address: local.address.map(u64::from),
+            },
             init: local.init.clone(),
             pool: None,
             local: Some(LocalId(at as u32)),
@@ -180,12 +190,14 @@ fn counters(design: &Design, mode: LowerMode, tile: Tile) -> Option<Wanted> {
         return None;
     }
     let on_fifo = |t: Tile| design.fifos.iter().any(|f| f.producer == t || f.consumers.contains(&t));
-    let (number, core) =
+    let (at, core) =
         design.cores.iter().filter(|c| on_fifo(c.tile)).enumerate().find(|(_, c)| c.tile == tile)?;
+    let unnamed = design.locals.iter().filter(|l| l.name.starts_with(COUNTER_PREFIX)).count();
+    let number = unnamed + at;
     let bytes = 4 * ends_used(core).len() as u64;
     (bytes > 0).then(|| Wanted {
         name: format!("{COUNTER_PREFIX}{number}"),
-        request: Request { bytes, bank: None },
+        request: Request { bytes, ..Request::default() },
         init: None,
         pool: None,
         local: None,
@@ -193,18 +205,24 @@ fn counters(design: &Design, mode: LowerMode, tile: Tile) -> Option<Wanted> {
 }
 
 /// The memory of a tile, with the stack of its core; `None` at the shim.
-pub(crate) fn memory_of(design: &Design, device: &Device, tile: Tile) -> Option<Memory> {
+///
+/// The toolchain of 2026-08, which the static mode follows, aligns what it places to the load and store bus of a
+/// core (mlir-aie pull request 3037), and to a word in a mem tile; that of 2026-04 does not.
+pub(crate) fn memory_of(design: &Design, device: &Device, mode: LowerMode, tile: Tile) -> Option<Memory> {
+    let align = |bytes: u32| if mode == LowerMode::Static { u64::from(bytes) } else { 1 };
     match device.tile_kind(tile)? {
         TileKind::Shim => None,
         TileKind::Mem => {
             let (bytes, banks) = (device.mem.memory_bytes(), device.mem.logical_banks());
-            Some(Memory { bytes: u64::from(bytes), banks, stack_bytes: 0 })
+            let align_bytes = align(device.dma.granule_bytes());
+            Some(Memory { bytes: u64::from(bytes), banks, stack_bytes: 0, align_bytes })
         }
         TileKind::Core => {
             let (bytes, banks) = (device.core.data_memory_bytes(), device.core.logical_banks());
             let stack = u64::from(stack_of(design, device, tile).unwrap_or(0));
             let stack_bytes = u64::from(device.core.code_in_data_bytes()) + stack;
-            Some(Memory { bytes: u64::from(bytes), banks, stack_bytes })
+            let align_bytes = align(device.core.port_bytes());
+            Some(Memory { bytes: u64::from(bytes), banks, stack_bytes, align_bytes })
         }
     }
 }
@@ -226,7 +244,8 @@ pub(crate) fn allocate(design: &Design, device: &Device, mode: LowerMode) -> (Lo
         let mut lowered =
             LoweredTile { stack_bytes: stack_of(design, device, tile), ..LoweredTile::default() };
         let wanted = buffers_wanted(design, &plan, mode, tile);
-        lowered.buffers = place_buffers(design, device, tile, &wanted, &mut errors);
+        let memory = memory_of(design, device, mode, tile);
+        lowered.buffers = memory.map_or_else(Vec::new, |m| place_buffers(tile, m, &wanted, &mut errors));
         for (at, buffer) in wanted.iter().enumerate().rev() {
             if let Some(pool) = buffer.pool {
                 places[pool].first_buffer = at;
@@ -250,17 +269,15 @@ pub(crate) fn allocate(design: &Design, device: &Device, mode: LowerMode) -> (Lo
     let (flows, shim_channels) = dma::flows(device, &plan, &channels);
     let ids = (0..design.cores.len()).map(|at| CoreId(at as u32));
     let cores = ids.map(|id| cores::core(design, &plan, &places, id, &locals)).collect();
-    (Lowered { tiles, flows, cores, shim_channels }, errors)
+    (Lowered { mode, tiles, flows, cores, shim_channels }, errors)
 }
 
 fn place_buffers(
-    design: &Design,
-    device: &Device,
     tile: Tile,
+    memory: Memory,
     wanted: &[Wanted],
     errors: &mut Vec<ArrayError>,
 ) -> Vec<PlacedBuffer> {
-    let Some(memory) = memory_of(design, device, tile) else { return Vec::new() };
     let requests: Vec<Request> = wanted.iter().map(|w| w.request).collect();
     let placed = place(memory, &requests);
     if placed.end > memory.bytes {
@@ -282,6 +299,11 @@ fn place_buffers(
             let (buffer, bytes) = (w.name.clone(), w.request.bytes);
             errors.push(ArrayError::BankFull { tile, buffer, bank, bytes });
         }
+    }
+    for &at in &placed.address_refused {
+        let (buffer, bytes) = (wanted[at].name.clone(), wanted[at].request.bytes);
+        let (address, stack_bytes) = (placed.addresses[at], memory.stack_bytes);
+        errors.push(ArrayError::AddressTaken { tile, buffer, address, bytes, stack_bytes });
     }
     let small = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
     wanted

@@ -6,7 +6,8 @@
 //! ends share the pool of the larger object; a producer and a consumer that share memory need one
 //! pool and no DMA. A shim end has locks only.
 
-use crate::array::ir::{Design, Dim, Fifo, FifoId, Link, MemType, Port, Tile};
+use super::cores::each_stmt;
+use crate::array::ir::{Design, Dim, Fifo, FifoId, Link, MemType, Port, Stmt, Tile};
 use crate::array::lowered::Direction;
 use crate::device::{Device, TileKind};
 
@@ -193,6 +194,35 @@ pub(crate) fn shared_memory(design: &Design, device: &Device, id: FifoId) -> Opt
 /// Depths beyond this are modelled as this: far more than a lock counts to, so that nothing fits
 /// either way, and few enough to list.
 const MODELLED_DEPTH: u32 = 255;
+
+/// Depths that the toolchain builds from one number, producer first.
+///
+/// A mem tile gets the number. A core gets one object more than it ever acquires at once, to fill or drain the
+/// next meanwhile, except that it keeps one if both are one. So do ends that share memory: they get the number.
+pub(crate) fn derived_depths(design: &Design, device: &Device, id: FifoId, number: u32) -> Vec<u32> {
+    let fifo = design.fifo(id);
+    let shared = shared_memory(design, device, id).is_some();
+    let largest_acquire = |tile: Tile| {
+        let mut largest = 0;
+        for core in design.cores.iter().filter(|c| c.tile == tile) {
+            each_stmt(&core.body, &mut |stmt| {
+                if let Stmt::Acquire { fifo, objects, .. } = stmt
+                    && *fifo == id
+                {
+                    largest = largest.max(objects.len() as u32);
+                }
+            });
+        }
+        largest
+    };
+    let end = |tile: Tile| match largest_acquire(tile) {
+        _ if shared || device.tile_kind(tile) != Some(TileKind::Core) => number,
+        0 => number,
+        1 if number == 1 => 1,
+        acquired => acquired + 1,
+    };
+    std::iter::once(fifo.producer).chain(fifo.consumers.iter().copied()).map(end).collect()
+}
 
 /// Objects that an end holds.
 fn depth(fifo: &Fifo, at: usize) -> u32 {

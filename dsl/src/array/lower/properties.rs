@@ -137,7 +137,7 @@ proptest! {
         prop_assert_eq!(parsed.cores.len(), p.words.len());
         for fifo in &verified.fifos {
             let depths: Vec<i64> = fifo.depths.iter().map(|&d| i64::from(d)).collect();
-            prop_assert_eq!(&parsed.fifos[&fifo.name].depths, &depths);
+            prop_assert_eq!(&parsed.fifos[&fifo.name].depths.per_end, &depths);
         }
     }
 
@@ -146,8 +146,8 @@ proptest! {
         wants in prop::collection::vec((1u64..20_000, prop::option::of(0u8..4)), 0..14),
         stack_bytes in 0u64..4096,
     ) {
-        let memory = Memory { bytes: 65_536, banks: 4, stack_bytes };
-        let requests: Vec<Request> = wants.iter().map(|&(bytes, bank)| Request { bytes, bank }).collect();
+        let memory = Memory { bytes: 65_536, banks: 4, stack_bytes, align_bytes: 1 };
+        let requests: Vec<Request> = wants.iter().map(|&(bytes, bank)| Request { bytes, bank, address: None }).collect();
         let placed = place(memory, &requests);
         let total: u64 = requests.iter().map(|r| r.bytes).sum::<u64>() + stack_bytes;
         prop_assert!(placed.end <= memory.bytes || total > memory.bytes || !placed.bank_aware);

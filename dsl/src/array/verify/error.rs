@@ -230,6 +230,10 @@ pub enum ArrayError {
     )]
     BankFull { tile: Tile, buffer: String, bank: u8, bytes: u64 },
     #[error(
+        "tile {tile}: buffer {buffer} of {bytes} B asks for address {address:#x}, which the stack ({stack_bytes} B at 0) or another buffer takes\n  help: choose a free address, or none"
+    )]
+    AddressTaken { tile: Tile, buffer: String, address: u64, bytes: u64, stack_bytes: u64 },
+    #[error(
         "tile {tile}: kernel {kernel} needs parameter {param} at a multiple of {align_bytes} B, buffer {buffer} is at {address:#x} ({loc})\n  help: make the sizes of buffers and stack multiples of {align_bytes} B"
     )]
     Misaligned {

@@ -270,6 +270,7 @@ fn budgets() {
         ty: i8s(16_000),
         init: None,
         bank: Some(0),
+        address: None,
         loc: Loc::UNKNOWN,
     };
     has!(views(|d| d.locals.push(big)), ArrayError::BankFull { bank: 0, bytes: 16_000, .. });

@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 /// Loop bounds from here on are endless: authors write 2^32 - 1 or 2^63 - 1.
 const ENDLESS: i64 = u32::MAX as i64;
 
+/// Dialects whose operations compute in the core itself.
+const INLINE: [&str; 5] = ["arith.", "math.", "memref.", "vector.", "index."];
+
 /// What a name of a core's region stands for.
 #[derive(Clone)]
 enum Local {
@@ -30,7 +33,9 @@ impl Parser<'_> {
         let body = self.block(&mut scope)?;
         let stack = self.attributes()?.get("stack_size").cloned();
         let stack_bytes = stack.map(|s| self.integer_of(&s)).transpose()?;
-        self.design.cores.insert(tile, MlirCore { stack_bytes, body });
+        if self.design.cores.insert(tile, MlirCore { stack_bytes, body }).is_some() {
+            return Err(self.c.error(format!("before this the only core of tile {tile}")));
+        }
         Ok(())
     }
 
@@ -59,6 +64,7 @@ impl Parser<'_> {
         }
         match self.values.get(&name) {
             Some(Named::Buffer(buffer)) => Ok(Local::Value(MlirValue::Buffer(buffer.clone()))),
+            Some(Named::Constant(value)) => Ok(Local::Value(MlirValue::Constant(*value))),
             _ => Err(self.c.error(format!("before this a value in scope, not %{name},"))),
         }
     }
@@ -86,26 +92,43 @@ impl Parser<'_> {
     }
 
     fn assignment(&mut self, scope: &mut Scope) -> Parsed<Option<MlirStmt>> {
-        let name = self.c.value()?.to_owned();
+        let mut names = vec![self.c.value()?.to_owned()];
+        while self.c.eat(",") {
+            names.push(self.c.value()?.to_owned());
+        }
         self.c.expect("=")?;
-        let mut effect = None;
-        let local = if self.c.eat("aie.objectfifo.acquire") {
-            let (fifo, port, count) = self.port()?;
-            self.c.expect(":")?;
-            self.c.ty()?;
-            effect = Some(MlirStmt::Acquire { fifo, port, count });
-            scope.acquires += 1;
-            Local::Subview(scope.acquires - 1)
-        } else {
-            Local::Value(self.pure(scope)?)
-        };
-        scope.names.insert(name, local);
-        Ok(effect)
+        if self.c.eat("aie.objectfifo.acquire") {
+            return self.acquire(scope, names).map(Some);
+        }
+        let value = self.pure(scope)?;
+        scope.names.extend(names.into_iter().map(|name| (name, Local::Value(value.clone()))));
+        Ok(None)
+    }
+
+    /// `@fifo(Port, count) : !aie.objectfifosubview<..>`, or one memref for each object.
+    fn acquire(&mut self, scope: &mut Scope, names: Vec<String>) -> Parsed<MlirStmt> {
+        let (fifo, port, count) = self.port()?;
+        self.c.expect(":")?;
+        let mut types = vec![self.c.ty()?];
+        while self.c.eat(",") {
+            types.push(self.c.ty()?);
+        }
+        let acquire = scope.acquires;
+        scope.acquires += 1;
+        let subview = types.iter().any(|t| t.starts_with("!aie.objectfifosubview"));
+        for (element, name) in (0i64..).zip(names) {
+            let object = Local::Value(MlirValue::Object { acquire, element });
+            scope.names.insert(name, if subview { Local::Subview(acquire) } else { object });
+        }
+        Ok(MlirStmt::Acquire { fifo, port, count })
     }
 
     /// An operation that only makes a value.
     fn pure(&mut self, scope: &Scope) -> Parsed<MlirValue> {
         if self.c.eat("arith.constant") {
+            if !self.c.sees_integer() {
+                return Ok(MlirValue::Computed(format!("arith.constant {}", self.c.line())));
+            }
             let value = self.c.integer()?;
             self.c.expect(":")?;
             self.c.ty()?;
@@ -117,10 +140,7 @@ impl Parser<'_> {
             self.c.expect("[")?;
             let element = self.c.integer()?;
             self.c.expect("]")?;
-            self.c.expect(":")?;
-            self.c.ty()?;
-            self.c.expect("->")?;
-            self.c.ty()?;
+            self.cast("->")?;
             Ok(MlirValue::Object { acquire, element })
         } else if self.c.eat("memref.view") {
             let of = Box::new(self.operand(scope)?);
@@ -131,16 +151,16 @@ impl Parser<'_> {
             Ok(MlirValue::View { of, byte_offset, ty })
         } else if self.c.eat("memref.reinterpret_cast") {
             self.reinterpret(scope)
+        } else if self.c.sees("memref.subview") {
+            Err(self.c.error("memref.view: a call would lose the offset of a subview"))
         } else if self.c.eat("memref.load") {
-            let of = Box::new(self.operand(scope)?);
-            let index = self.subscript(scope)?;
-            self.c.expect(":")?;
-            self.c.ty()?;
-            Ok(MlirValue::Load { of, index })
+            self.load(scope)
         } else if self.c.eat("arith.index_cast") {
             let value = self.operand(scope)?;
             self.cast("to")?;
             Ok(value)
+        } else if INLINE.iter().any(|dialect| self.c.starts(dialect)) {
+            Ok(MlirValue::Computed(self.c.line()))
         } else {
             Err(self.c.error("an operation of the subset"))
         }
@@ -154,6 +174,31 @@ impl Parser<'_> {
         self.c.ty()
     }
 
+    /// `%x[%i, ..] : type`; an index that is computed makes the whole computed.
+    fn load(&mut self, scope: &Scope) -> Parsed<MlirValue> {
+        let of = Box::new(self.operand(scope)?);
+        let start = self.c.clone();
+        let mut indices = Vec::new();
+        self.c.expect("[")?;
+        while !self.c.eat("]") {
+            if !indices.is_empty() {
+                self.c.expect(",")?;
+            }
+            indices.push(self.operand(scope)?);
+        }
+        match indices[..] {
+            [MlirValue::Constant(index)] => {
+                self.c.expect(":")?;
+                self.c.ty()?;
+                Ok(MlirValue::Load { of, index })
+            }
+            _ => {
+                self.c = start;
+                Ok(MlirValue::Computed(format!("memref.load {}", self.c.line())))
+            }
+        }
+    }
+
     /// `%x to offset: [0], sizes: [n], strides: [1] : a to b`. Another offset would be lost by calls
     /// with bare pointers, so it is not in the subset.
     fn reinterpret(&mut self, scope: &Scope) -> Parsed<MlirValue> {
@@ -165,7 +210,7 @@ impl Parser<'_> {
             }
             lists.push(self.c.list("[", "]", |c| c.integer())?);
         }
-        if lists[0] != [0] || lists[2] != [1] {
+        if lists[0] != [0] || lists[2].last() != Some(&1) {
             return Err(self.c.error("offset 0 and stride 1 before this (write memref.view)"));
         }
         let ty = self.cast("to")?;
@@ -189,54 +234,79 @@ impl Parser<'_> {
             let (fifo, port, count) = self.port()?;
             Ok(MlirStmt::Release { fifo, port, count })
         } else if self.c.eat("func.call") {
-            let function = self.c.symbol()?.to_owned();
-            let names = self.c.list("(", ")", |c| c.value().map(str::to_owned))?;
-            let args: Parsed<Vec<MlirValue>> = names.iter().map(|n| self.named(scope, n)).collect();
-            self.c.expect(":")?;
-            self.c.list("(", ")", |c| c.ty())?;
-            self.c.expect("->")?;
-            self.c.expect("(")?;
-            self.c.expect(")")?;
-            Ok(MlirStmt::Call { function, args: args? })
+            self.call(scope)
         } else if self.c.eat("scf.for") {
             self.for_loop(scope)
+        } else if self.c.eat("scf.if") {
+            self.condition(scope)
         } else if self.c.eat("scf.index_switch") {
             self.switch(scope)
+        } else if INLINE.iter().any(|dialect| self.c.starts(dialect)) {
+            Ok(MlirStmt::Inline(self.c.line()))
         } else {
             Err(self.c.error("an operation of the subset"))
         }
     }
 
-    fn named(&mut self, scope: &Scope, name: &str) -> Parsed<MlirValue> {
-        match (scope.names.get(name), self.values.get(name)) {
-            (Some(Local::Value(value)), _) => Ok(value.clone()),
-            (None, Some(Named::Buffer(buffer))) => Ok(MlirValue::Buffer(buffer.clone())),
-            _ => Err(self.c.error(format!("before this a value in scope, not %{name},"))),
+    fn call(&mut self, scope: &Scope) -> Parsed<MlirStmt> {
+        let function = self.c.symbol()?.to_owned();
+        let mut args = Vec::new();
+        self.c.expect("(")?;
+        while !self.c.eat(")") {
+            if !args.is_empty() {
+                self.c.expect(",")?;
+            }
+            args.push(self.operand(scope)?);
         }
+        self.c.expect(":")?;
+        self.c.list("(", ")", |c| c.ty())?;
+        self.c.expect("->")?;
+        self.c.expect("(")?;
+        self.c.expect(")")?;
+        Ok(MlirStmt::Call { function, args })
     }
 
     fn for_loop(&mut self, scope: &mut Scope) -> Parsed<MlirStmt> {
         let index = self.c.value()?.to_owned();
         self.c.expect("=")?;
-        let from = self.constant(scope)?;
+        let from = self.operand(scope)?;
         self.c.expect("to")?;
         let bound = self.operand(scope)?;
         self.c.expect("step")?;
         let step = self.constant(scope)?;
-        if from != 0 || step != 1 {
-            return Err(self.c.error("a loop from 0 by 1 before this"));
+        if step < 1 {
+            return Err(self.c.error("a step of at least 1 before this"));
         }
-        let trips = match bound {
-            MlirValue::Constant(n) if n >= ENDLESS => MlirTrips::Endless,
-            MlirValue::Constant(n) => MlirTrips::Constant(n),
-            value => MlirTrips::Value(value),
+        let trips = match (from, bound) {
+            (MlirValue::Constant(from), MlirValue::Constant(to)) => {
+                let span = to.saturating_sub(from).max(0);
+                let trips = span / step + i64::from(span % step != 0);
+                if trips >= ENDLESS { MlirTrips::Endless } else { MlirTrips::Constant(trips) }
+            }
+            (MlirValue::Constant(0), bound) if step == 1 => MlirTrips::Value(bound),
+            _ => return Err(self.c.error("a loop from 0 by 1, or of constant bounds, before this")),
         };
+        if self.c.eat(":") {
+            self.c.ty()?;
+        }
         self.c.expect("{")?;
-        // The index of a loop is no value of the subset: a use of it is an error.
-        let shadowed = scope.names.remove(&index);
-        let body = self.block(scope)?;
-        scope.names.extend(shadowed.map(|local| (index, local)));
+        let mut inner = scope.clone();
+        inner.names.insert(index, Local::Value(MlirValue::Computed("the index of a loop".to_owned())));
+        let body = self.block(&mut inner)?;
+        scope.acquires = inner.acquires;
         Ok(MlirStmt::For { trips, body })
+    }
+
+    fn condition(&mut self, scope: &mut Scope) -> Parsed<MlirStmt> {
+        let on = self.operand(scope)?;
+        self.c.expect("{")?;
+        let then = self.block(scope)?;
+        let mut otherwise = Vec::new();
+        if self.c.eat("else") {
+            self.c.expect("{")?;
+            otherwise = self.block(scope)?;
+        }
+        Ok(MlirStmt::If { on, then, otherwise })
     }
 
     fn switch(&mut self, scope: &mut Scope) -> Parsed<MlirStmt> {

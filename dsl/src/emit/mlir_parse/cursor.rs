@@ -3,6 +3,7 @@
 use super::MlirParseError;
 
 /// Position in a text, with the small words of the grammar.
+#[derive(Clone)]
 pub(super) struct Cursor<'t> {
     text: &'t str,
     at: usize,
@@ -46,6 +47,21 @@ impl<'t> Cursor<'t> {
         let Some(behind) = self.rest().strip_prefix(word) else { return false };
         let long = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
         !(word.ends_with(long) && behind.starts_with(long))
+    }
+
+    /// Whether the text goes on with `prefix`.
+    pub fn starts(&mut self, prefix: &str) -> bool {
+        self.skip();
+        self.rest().starts_with(prefix)
+    }
+
+    /// Whether a decimal integer comes next.
+    pub fn sees_integer(&mut self) -> bool {
+        self.skip();
+        let rest = self.rest();
+        let digits = rest.strip_prefix('-').unwrap_or(rest);
+        let behind = digits.trim_start_matches(|c: char| c.is_ascii_digit());
+        behind.len() < digits.len() && !behind.starts_with(['.', 'e'])
     }
 
     /// Takes `word` if it comes next.
@@ -107,13 +123,12 @@ impl<'t> Cursor<'t> {
         })
     }
 
-    /// A string in quotes.
-    pub fn string(&mut self) -> Result<&'t str, MlirParseError> {
-        self.expect("\"")?;
-        let rest = self.rest();
-        let Some(len) = rest.find('"') else { return Err(self.error("a closing quote")) };
-        self.at += len + 1;
-        Ok(&rest[..len])
+    /// What stands before the `>` that closes an open `<`, without blanks.
+    pub fn angle(&mut self) -> Result<String, MlirParseError> {
+        self.skip();
+        let start = self.at;
+        self.balanced(1)?;
+        Ok(self.text[start..self.at - 1].split_whitespace().collect())
     }
 
     /// A type: a word, and what its angle brackets enclose.
@@ -150,9 +165,16 @@ impl<'t> Cursor<'t> {
         self.skip();
         let rest = self.rest();
         let mut quoted = false;
+        let mut depth = 0usize;
         let end = rest.find(|c| {
             quoted ^= c == '"';
-            !quoted && (c == ',' || c == '}')
+            let ends = !quoted && depth == 0 && (c == ',' || c == '}');
+            match c {
+                '[' | '{' | '(' | '<' if !quoted => depth += 1,
+                ']' | '}' | ')' | '>' if !quoted => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            ends
         });
         let Some(end) = end else { return Err(self.error("`}`")) };
         self.at += end;
@@ -175,6 +197,15 @@ impl<'t> Cursor<'t> {
             items.push(item(self)?);
         }
         Ok(items)
+    }
+
+    /// The rest of an operation that is taken as text: to the end of its line, blanks made one.
+    pub fn line(&mut self) -> String {
+        self.skip();
+        let line = self.rest().lines().next().unwrap_or("");
+        self.at += line.len();
+        let code = line.split("//").next().unwrap_or("");
+        code.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     /// Whether nothing is left.

@@ -1,27 +1,27 @@
 //! A design as its MLIR says it, in comparable form.
 
 use crate::array::{Dim, Tile};
-use std::collections::BTreeMap;
+use indexmap::IndexMap;
 
-/// A device with its design, in comparable form.
+/// A device with its design, in comparable form: maps keep the order of the text and compare without it.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct MlirDesign {
     /// `npu1`, `npu1_1col`, ...
     pub device: String,
     /// External functions by name.
-    pub functions: BTreeMap<String, MlirFunction>,
+    pub functions: IndexMap<String, MlirFunction>,
     /// Declared tiles, in order of column and row.
     pub tiles: Vec<Tile>,
     /// Core-local buffers by name.
-    pub buffers: BTreeMap<String, MlirBuffer>,
+    pub buffers: IndexMap<String, MlirBuffer>,
     /// Object FIFOs by name.
-    pub fifos: BTreeMap<String, MlirFifo>,
+    pub fifos: IndexMap<String, MlirFifo>,
     /// Links, ordered by the names of their sources and targets.
     pub links: Vec<MlirLink>,
     /// Cascade connections (from, to), in order.
     pub cascades: Vec<(Tile, Tile)>,
     /// Core programs by tile.
-    pub cores: BTreeMap<Tile, MlirCore>,
+    pub cores: IndexMap<Tile, MlirCore>,
     /// The runtime sequence.
     pub sequence: MlirSequence,
 }
@@ -44,6 +44,8 @@ pub struct MlirBuffer {
     pub ty: String,
     /// Its bank.
     pub bank: Option<i64>,
+    /// Its address.
+    pub address: Option<i64>,
     /// The text between the brackets of `dense<..>`.
     pub init: Option<String>,
 }
@@ -55,14 +57,29 @@ pub struct MlirFifo {
     pub producer: Tile,
     /// Drain them.
     pub consumers: Vec<Tile>,
-    /// Objects at each end, producer first.
-    pub depths: Vec<i64>,
+    /// Objects at each end.
+    pub depths: MlirDepths,
     /// Type of an object.
     pub object: String,
     /// Order in which the producer's DMA reads.
     pub to_stream: Vec<Dim>,
     /// Order in which each consumer's DMA writes.
     pub from_stream: Vec<Vec<Dim>>,
+}
+
+/// The depths of a FIFO. One number and a list of equal ones compare equal.
+#[derive(Clone, Debug, Eq)]
+pub struct MlirDepths {
+    /// As written, producer first.
+    pub per_end: Vec<i64>,
+    /// Written as one number, from which the toolchain derives the depth of each end.
+    pub one_number: bool,
+}
+
+impl PartialEq for MlirDepths {
+    fn eq(&self, other: &MlirDepths) -> bool {
+        self.per_end == other.per_end
+    }
 }
 
 /// An `aie.objectfifo.link`.
@@ -117,6 +134,8 @@ pub enum MlirValue {
         /// Position.
         index: i64,
     },
+    /// The index of a loop, or what the core computes itself: the operation's text.
+    Computed(String),
 }
 
 /// How often a loop runs.
@@ -133,7 +152,7 @@ pub enum MlirTrips {
 /// One statement of a core.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MlirStmt {
-    /// `scf.for` from 0 by 1.
+    /// `scf.for`.
     For {
         /// Trip count.
         trips: MlirTrips,
@@ -165,6 +184,17 @@ pub enum MlirStmt {
         /// Arguments.
         args: Vec<MlirValue>,
     },
+    /// An operation on memory that the core does itself: its text.
+    Inline(String),
+    /// `scf.if`.
+    If {
+        /// The condition.
+        on: MlirValue,
+        /// If it holds.
+        then: Vec<MlirStmt>,
+        /// Otherwise.
+        otherwise: Vec<MlirStmt>,
+    },
     /// `scf.index_switch`.
     Switch {
         /// On what.
@@ -190,11 +220,11 @@ pub struct MlirSequence {
 pub enum MlirStep {
     /// `aiex.npu.dma_memcpy_nd`.
     Copy(MlirCopy),
-    /// `aiex.npu.dma_wait`.
+    /// `aiex.npu.dma_wait`, or `aiex.dma_await_task`.
     Wait(String),
 }
 
-/// An `aiex.npu.dma_memcpy_nd`.
+/// An `aiex.npu.dma_memcpy_nd`, or the task of an `aiex.dma_configure_task_for`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MlirCopy {
     /// Position of the host buffer.
@@ -203,8 +233,8 @@ pub struct MlirCopy {
     pub fifo: String,
     /// Offsets, sizes and strides, outermost first.
     pub access: [Vec<i64>; 3],
-    /// BD.
-    pub id: i64,
+    /// BD; tasks have none before the toolchain gives them one.
+    pub id: Option<i64>,
     /// Whether it issues a token.
     pub token: bool,
 }

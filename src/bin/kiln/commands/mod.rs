@@ -6,6 +6,7 @@ pub mod encode;
 pub mod fit;
 pub mod insts;
 pub mod list;
+pub mod lower;
 pub mod numerics;
 pub mod quantize;
 pub mod run;

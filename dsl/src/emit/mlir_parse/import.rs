@@ -1,0 +1,538 @@
+//! From parsed MLIR to a design that can be verified, lowered and fitted.
+
+use super::{MlirCopy, MlirCore, MlirDesign, MlirStep, MlirStmt, MlirTrips, MlirValue};
+use crate::array::{
+    Arg, Cascade, Core, Count, Design, Fifo, FifoId, KernelId, Link, LocalBuffer, LocalId, MemType, ObjectId,
+    Port, Stmt, Tile, View, WordRef, derived_depths,
+};
+use crate::device::{Device, TileKind};
+use crate::kernel::{Block, Elem, Kernel, Layout, Loc, Param, ParamKind, Type, ValueId};
+use crate::num::{Rounding, Saturation};
+use crate::sequence::{Command, HostBuffer, HostBufferId, Sequence};
+use crate::verified::Verified;
+use indexmap::IndexMap;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// Why parsed MLIR makes no design.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum MlirImportError {
+    /// The device has no such array.
+    #[error("aie.device({got}): {device} has the arrays {known}")]
+    Device {
+        /// The name in the text.
+        got: String,
+        /// The device description.
+        device: String,
+        /// Names it knows.
+        known: String,
+    },
+    /// A name that nothing declares.
+    #[error("{place}: no {kind} is declared as @{name}")]
+    Undeclared {
+        /// Where it is used.
+        place: String,
+        /// What it should be.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A type or initial value outside the subset.
+    #[error("{place}: expected {expected}, got `{got}`")]
+    Unreadable {
+        /// Where it stands.
+        place: String,
+        /// What could have stood there.
+        expected: &'static str,
+        /// The text there.
+        got: String,
+    },
+    /// A core decides by a value that it computes itself what it acquires or releases.
+    #[error(
+        "core {tile}: {what} is computed by the core, so that its acquires and releases are not known\n  \
+         help: read it from a word of an acquired object"
+    )]
+    Computed {
+        /// The core's tile.
+        tile: Tile,
+        /// What is computed.
+        what: &'static str,
+    },
+}
+
+type Imported<T> = Result<T, MlirImportError>;
+type Kernels = Vec<Arc<Verified<Kernel>>>;
+
+/// The design that parsed MLIR describes, in the order of its declarations.
+///
+/// It is the array program: tiles, FIFOs, links, buffers, acquires, releases, calls and the sequence. Kernels
+/// are signatures without a body, what a core computes itself is left out, and scalar arguments that it
+/// computes are 0, so that the result serves `verify`, `lower` and `fit`, and not simulation. A FIFO whose depth
+/// is one number gets the depths that the toolchain builds from it.
+///
+/// # Errors
+/// What the text names without declaring, types outside the subset, or a device without the array.
+pub fn design_of_mlir(mlir: &MlirDesign, name: &str, device: &Device) -> Imported<Design> {
+    let known = device.geometry.mlir_devices();
+    let columns = known.iter().position(|d| *d == mlir.device).map(|at| at + 1);
+    let Some(columns) = columns.and_then(|c| u8::try_from(c).ok()) else {
+        let (got, device, known) = (mlir.device.clone(), device.name.clone(), known.join(", "));
+        return Err(MlirImportError::Device { got, device, known });
+    };
+    let mut import = Import { mlir, fifos: mlir.fifos.keys().map(String::as_str).collect() };
+    let (kernels, kernel_ids) = import.kernels()?;
+    let mut design = Design {
+        name: name.to_owned(),
+        doc: String::new(),
+        columns,
+        kernels,
+        fifos: import.fifos()?,
+        links: import.links()?,
+        locals: import.locals()?,
+        cascades: mlir.cascades.iter().map(|&(from, to)| Cascade { from, to, loc: Loc::UNKNOWN }).collect(),
+        cores: Vec::new(),
+        sequence: Sequence::default(),
+    };
+    for (&tile, core) in &mlir.cores {
+        design.cores.push(import.core(tile, core, &kernel_ids)?);
+    }
+    design.sequence = import.sequence(&design, device)?;
+    for (at, fifo) in mlir.fifos.values().enumerate().filter(|(_, f)| f.depths.one_number) {
+        let number = positive(fifo.depths.per_end.first().copied().unwrap_or(0));
+        design.fifos[at].depths = derived_depths(&design, device, FifoId(at as u32), number);
+    }
+    Ok(design)
+}
+
+struct Import<'m> {
+    mlir: &'m MlirDesign,
+    fifos: Vec<&'m str>,
+}
+
+impl Import<'_> {
+    fn fifo(&self, name: &str, place: &str) -> Imported<FifoId> {
+        let name = name.strip_suffix("_shim_alloc").unwrap_or(name);
+        let at = self.fifos.iter().position(|f| *f == name);
+        at.map(|at| FifoId(at as u32)).ok_or_else(|| MlirImportError::Undeclared {
+            place: place.to_owned(),
+            kind: "object FIFO",
+            name: name.to_owned(),
+        })
+    }
+
+    fn fifos(&mut self) -> Imported<Vec<Fifo>> {
+        let fifo = |(name, f): (&String, &super::MlirFifo)| {
+            Ok(Fifo {
+                name: name.clone(),
+                producer: f.producer,
+                consumers: f.consumers.clone(),
+                depths: f.depths.per_end.iter().map(|&d| positive(d)).collect(),
+                object: mem_type(&f.object, || format!("fifo {name}"))?,
+                to_stream: f.to_stream.clone(),
+                from_stream: f.from_stream.clone(),
+                loc: Loc::UNKNOWN,
+            })
+        };
+        self.mlir.fifos.iter().map(fifo).collect()
+    }
+
+    fn links(&self) -> Imported<Vec<Link>> {
+        let ids = |names: &[String]| names.iter().map(|n| self.fifo(n, "link")).collect::<Imported<Vec<_>>>();
+        let offsets = |of: &[i64]| of.iter().map(|&o| positive(o)).collect::<Vec<u32>>();
+        let link = |link: &super::MlirLink| {
+            let (sources, targets) = (ids(&link.sources)?, ids(&link.targets)?);
+            let (joins, splits) = (sources.len() > 1, targets.len() > 1);
+            let source_offsets = if joins { offsets(&link.source_offsets) } else { Vec::new() };
+            let target_offsets = if splits { offsets(&link.target_offsets) } else { Vec::new() };
+            Ok(Link { sources, targets, source_offsets, target_offsets, loc: Loc::UNKNOWN })
+        };
+        self.mlir.links.iter().map(link).collect()
+    }
+
+    fn locals(&self) -> Imported<Vec<LocalBuffer>> {
+        let local = |(name, b): (&String, &super::MlirBuffer)| {
+            let place = || format!("buffer {name}");
+            let ty = mem_type(&b.ty, place)?;
+            let init = b.init.as_ref().map(|text| initial(text, &ty, place)).transpose()?;
+            let bank = b.bank.map(|bank| u8::try_from(bank).unwrap_or(u8::MAX));
+            let address = b.address.map(positive);
+            Ok(LocalBuffer { name: name.clone(), tile: b.tile, ty, init, bank, address, loc: Loc::UNKNOWN })
+        };
+        self.mlir.buffers.iter().map(local).collect()
+    }
+
+    /// A kernel without a body for every function that cores call.
+    fn kernels(&self) -> Imported<(Kernels, IndexMap<String, KernelId>)> {
+        let mut consumed: IndexMap<&str, Vec<bool>> = IndexMap::new();
+        for core in self.mlir.cores.values() {
+            let mut ports = Vec::new();
+            each(&core.body, &mut |stmt| match stmt {
+                MlirStmt::Acquire { port, .. } => ports.push(port == "Consume"),
+                MlirStmt::Call { function, args } => {
+                    let flags = consumed.entry(function).or_insert_with(|| vec![false; args.len()]);
+                    for (flag, arg) in flags.iter_mut().zip(args) {
+                        *flag |= object_of(arg).is_some_and(|(acquire, _)| ports.get(acquire) == Some(&true));
+                    }
+                }
+                _ => {}
+            });
+        }
+        let (mut kernels, mut ids) = (Vec::new(), IndexMap::new());
+        for (name, consumed) in consumed {
+            let Some(function) = self.mlir.functions.get(name) else {
+                let (place, kind) = ("func.call".to_owned(), "function");
+                return Err(MlirImportError::Undeclared { place, kind, name: name.to_owned() });
+            };
+            let params = function.types.iter().zip(consumed.into_iter().chain(std::iter::repeat(false)));
+            let params: Imported<Vec<Param>> =
+                params.enumerate().map(|(at, (ty, consumed))| param(name, at, ty, consumed)).collect();
+            ids.insert(name.to_owned(), KernelId(kernels.len() as u32));
+            kernels.push(Arc::new(signature(name, params?)));
+        }
+        Ok((kernels, ids))
+    }
+
+    fn core(&self, tile: Tile, core: &MlirCore, kernels: &IndexMap<String, KernelId>) -> Imported<Core> {
+        let mut body = Body { import: self, tile, kernels, acquires: Vec::new(), objects: 0 };
+        let statements = body.block(&core.body)?;
+        let stack_bytes = core.stack_bytes.map(positive);
+        Ok(Core { tile, body: statements, objects: body.objects, stack_bytes, loc: Loc::UNKNOWN })
+    }
+
+    fn sequence(&self, design: &Design, device: &Device) -> Imported<Sequence> {
+        let mut sequence = Sequence::default();
+        for (at, ty) in self.mlir.sequence.buffers.iter().enumerate() {
+            let name = format!("arg{at}");
+            let ty = mem_type(ty, || format!("host buffer {at}"))?;
+            sequence.buffers.push(HostBuffer { name, ty });
+        }
+        let mut busy: Vec<(FifoId, Tile, u8, bool)> = Vec::new();
+        for step in &self.mlir.sequence.steps {
+            match step {
+                MlirStep::Copy(copy) => {
+                    let fifo = self.fifo(&copy.fifo, "runtime sequence")?;
+                    let shim = shim_end(design.fifo(fifo), device);
+                    let free = (0..=u8::MAX).find(|id| !busy.iter().any(|b| b.1 == shim && b.2 == *id));
+                    let id =
+                        copy.id.map_or(free.unwrap_or(u8::MAX), |id| u8::try_from(id).unwrap_or(u8::MAX));
+                    busy.push((fifo, shim, id, copy.token));
+                    sequence.commands.push(command(copy, fifo, id));
+                }
+                MlirStep::Wait(name) => {
+                    let fifo = self.fifo(name, "runtime sequence")?;
+                    let end = busy.iter().position(|b| b.0 == fifo && b.3);
+                    let mut at = 0;
+                    busy.retain(|b| {
+                        at += 1;
+                        b.0 != fifo || end.is_some_and(|end| at - 1 > end)
+                    });
+                    sequence.commands.push(Command::Wait { fifo, loc: Loc::UNKNOWN });
+                }
+            }
+        }
+        Ok(sequence)
+    }
+}
+
+fn shim_end(fifo: &Fifo, device: &Device) -> Tile {
+    let shim = |tile: &&Tile| device.tile_kind(**tile) == Some(TileKind::Shim);
+    let mut ends = std::iter::once(&fifo.producer).chain(&fifo.consumers);
+    ends.find(shim).copied().unwrap_or(fifo.producer)
+}
+
+fn command(copy: &MlirCopy, fifo: FifoId, bd_id: u8) -> Command {
+    let four = |list: &[i64], with: u64| -> [u64; 4] {
+        let missing = 4usize.saturating_sub(list.len());
+        std::array::from_fn(|at| {
+            at.checked_sub(missing)
+                .and_then(|at| list.get(at))
+                .map_or(with, |&v| u64::try_from(v).unwrap_or(u64::MAX))
+        })
+    };
+    let [offsets, sizes, strides] = &copy.access;
+    Command::Copy {
+        buffer: HostBufferId(copy.buffer as u32),
+        fifo,
+        offsets: four(offsets, 0),
+        sizes: four(sizes, 1),
+        strides: four(strides, 0),
+        bd_id,
+        issue_token: copy.token,
+        loc: Loc::UNKNOWN,
+    }
+}
+
+/// Visits every statement, outer before inner.
+fn each<'s>(body: &'s [MlirStmt], visit: &mut impl FnMut(&'s MlirStmt)) {
+    for stmt in body {
+        visit(stmt);
+        match stmt {
+            MlirStmt::For { body, .. } => each(body, visit),
+            MlirStmt::If { then, otherwise, .. } => {
+                each(then, visit);
+                each(otherwise, visit);
+            }
+            MlirStmt::Switch { cases, default, .. } => {
+                cases.iter().for_each(|(_, body)| each(body, visit));
+                each(default, visit);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Acquire and element of the object that a value is or views.
+fn object_of(value: &MlirValue) -> Option<(usize, i64)> {
+    match value {
+        MlirValue::Object { acquire, element } => Some((*acquire, *element)),
+        MlirValue::View { of, .. } => object_of(of),
+        _ => None,
+    }
+}
+
+/// The body of a core in the making.
+struct Body<'i, 'm> {
+    import: &'i Import<'m>,
+    tile: Tile,
+    kernels: &'i IndexMap<String, KernelId>,
+    /// First object and element type of each acquire.
+    acquires: Vec<(u32, Elem)>,
+    objects: u32,
+}
+
+impl Body<'_, '_> {
+    fn place(&self) -> String {
+        format!("core {}", self.tile)
+    }
+
+    fn block(&mut self, body: &[MlirStmt]) -> Imported<Vec<Stmt>> {
+        let mut statements = Vec::new();
+        for stmt in body {
+            statements.extend(self.stmt(stmt)?);
+        }
+        Ok(statements)
+    }
+
+    fn stmt(&mut self, stmt: &MlirStmt) -> Imported<Option<Stmt>> {
+        let loc = Loc::UNKNOWN;
+        Ok(Some(match stmt {
+            MlirStmt::For { trips, body } => {
+                let count = match trips {
+                    MlirTrips::Endless => Count::Forever,
+                    MlirTrips::Constant(n) => Count::Const(u64::try_from(*n).unwrap_or(0)),
+                    MlirTrips::Value(value) => match self.word(value) {
+                        Some(word) => Count::Word(word),
+                        None => return self.left_out(body, "the trip count of a loop"),
+                    },
+                };
+                Stmt::Loop { count, body: self.block(body)? }
+            }
+            MlirStmt::Acquire { fifo, port, count } => {
+                let fifo = self.import.fifo(fifo, &self.place())?;
+                let elem = mem_type(&self.import.mlir.fifos[fifo.index()].object, || self.place())?.elem;
+                let count = positive(*count);
+                self.acquires.push((self.objects, elem));
+                let objects = (self.objects..self.objects + count).map(ObjectId).collect();
+                self.objects += count;
+                Stmt::Acquire { fifo, port: self.port(port)?, objects, loc }
+            }
+            MlirStmt::Release { fifo, port, count } => {
+                let fifo = self.import.fifo(fifo, &self.place())?;
+                Stmt::Release { fifo, port: self.port(port)?, count: positive(*count), loc }
+            }
+            MlirStmt::Call { function, args } => {
+                let args: Imported<Vec<Arg>> = args.iter().map(|arg| self.arg(arg)).collect();
+                Stmt::Call { kernel: self.kernels[function], args: args?, loc }
+            }
+            MlirStmt::Switch { on, cases, default } => {
+                let Some(on) = self.word(on) else {
+                    let all: Vec<MlirStmt> =
+                        cases.iter().flat_map(|(_, body)| body).chain(default).cloned().collect();
+                    return self.left_out(&all, "what a switch looks at");
+                };
+                let mut branches = Vec::new();
+                for (value, body) in cases {
+                    branches.push((*value, self.block(body)?));
+                }
+                Stmt::Switch { on, cases: branches, default: self.block(default)?, loc }
+            }
+            MlirStmt::If { then, otherwise, .. } => {
+                let all: Vec<MlirStmt> = then.iter().chain(otherwise).cloned().collect();
+                return self.left_out(&all, "the condition of an if");
+            }
+            MlirStmt::Inline(_) => return Ok(None),
+        }))
+    }
+
+    /// What hangs on a computed value is left out, unless it moves a FIFO.
+    fn left_out(&self, body: &[MlirStmt], what: &'static str) -> Imported<Option<Stmt>> {
+        let mut moves = false;
+        each(body, &mut |s| moves |= matches!(s, MlirStmt::Acquire { .. } | MlirStmt::Release { .. }));
+        if moves { Err(MlirImportError::Computed { tile: self.tile, what }) } else { Ok(None) }
+    }
+
+    fn port(&self, port: &str) -> Imported<Port> {
+        match port {
+            "Produce" => Ok(Port::Produce),
+            "Consume" => Ok(Port::Consume),
+            got => Err(MlirImportError::Unreadable {
+                place: self.place(),
+                expected: "Produce or Consume",
+                got: got.to_owned(),
+            }),
+        }
+    }
+
+    /// The object of an acquire's element; past the last, an object that nothing binds, which verify reports.
+    fn object(&self, acquire: usize, element: i64) -> ObjectId {
+        let first = self.acquires.get(acquire).map_or(u32::MAX, |a| a.0);
+        ObjectId(first.saturating_add(positive(element)))
+    }
+
+    /// The word of an object that a value is: an element of four bytes.
+    fn word(&self, value: &MlirValue) -> Option<WordRef> {
+        let MlirValue::Load { of, index } = value else { return None };
+        let MlirValue::Object { acquire, element } = **of else { return None };
+        let four = self.acquires.get(acquire).is_some_and(|(_, elem)| elem.bytes() == 4);
+        let index = u32::try_from(*index).ok()?;
+        four.then(|| WordRef { object: self.object(acquire, element), index })
+    }
+
+    fn arg(&self, value: &MlirValue) -> Imported<Arg> {
+        let view = match value {
+            MlirValue::View { byte_offset, ty, .. } => {
+                let byte_offset = u64::try_from(*byte_offset).unwrap_or(u64::MAX);
+                Some(View { byte_offset, ty: mem_type(ty, || self.place())? })
+            }
+            _ => None,
+        };
+        let whole = match value {
+            MlirValue::View { of, .. } => of,
+            value => value,
+        };
+        Ok(match whole {
+            MlirValue::Object { acquire, element } => {
+                Arg::Object { object: self.object(*acquire, *element), view }
+            }
+            MlirValue::Buffer(name) => {
+                let at = self.import.mlir.buffers.get_index_of(name).unwrap_or(usize::MAX);
+                Arg::Local { buffer: LocalId(at as u32), view }
+            }
+            MlirValue::Constant(value) => Arg::Const(*value as i32),
+            load @ MlirValue::Load { .. } => self.word(load).map_or(Arg::Const(0), Arg::Word),
+            MlirValue::View { .. } => {
+                return Err(MlirImportError::Unreadable {
+                    place: self.place(),
+                    expected: "a view of an object or buffer",
+                    got: "a view of a view".to_owned(),
+                });
+            }
+            MlirValue::Computed(_) => Arg::Const(0),
+        })
+    }
+}
+
+/// A parameter of an external function. Nothing says what it does with its memory: what is consumed somewhere
+/// counts as read, all else as read and written.
+fn param(kernel: &str, at: usize, ty: &str, consumed: bool) -> Imported<Param> {
+    let (kind, elem, elements) = if ty.starts_with("memref<") {
+        let ty = mem_type(ty, || format!("function @{kernel}"))?;
+        let elements = u32::try_from(ty.elements()).unwrap_or(u32::MAX);
+        (if consumed { ParamKind::In } else { ParamKind::InOut }, ty.elem, elements)
+    } else {
+        (ParamKind::I32, Elem::I32, 1)
+    };
+    let value = (!kind.is_memory()).then_some(ValueId(0));
+    let layout = Layout::RowMajor(vec![elements]);
+    let name = format!("p{at}");
+    Ok(Param { name, kind, elem, layout, align_bytes: 1, bank: None, value, loc: Loc::UNKNOWN })
+}
+
+/// A kernel without a body.
+fn signature(name: &str, mut params: Vec<Param>) -> Verified<Kernel> {
+    let scalars = params.iter_mut().filter(|p| !p.kind.is_memory());
+    let args: Vec<ValueId> = (0u32..)
+        .zip(scalars)
+        .map(|(at, param)| {
+            param.value = Some(ValueId(at));
+            ValueId(at)
+        })
+        .collect();
+    Verified::new(Kernel {
+        name: name.to_owned(),
+        doc: String::new(),
+        rounding: Rounding::ConvEven,
+        saturation: Saturation::On,
+        params,
+        values: vec![Type::Scalar; args.len()],
+        ops: Vec::new(),
+        blocks: vec![Block { args, ops: Vec::new() }],
+    })
+}
+
+/// `memref<4x8xi8>` as a block of 32 elements: a call passes a pointer, so that the shape says nothing more.
+fn mem_type(text: &str, place: impl Fn() -> String) -> Imported<MemType> {
+    let error = || MlirImportError::Unreadable {
+        place: place(),
+        expected: "a memref of static shape of i8, i16, i32, bf16 or f32",
+        got: text.to_owned(),
+    };
+    let inner = text.strip_prefix("memref<").and_then(|t| t.strip_suffix('>')).ok_or_else(error)?;
+    let shape = inner.split(',').next().unwrap_or_default();
+    let (dims, elem) = shape.rsplit_once('x').ok_or_else(error)?;
+    let elem = match elem {
+        "i8" | "si8" => Elem::I8,
+        "ui8" => Elem::U8,
+        "i16" | "si16" | "ui16" => Elem::I16,
+        "i32" | "si32" | "ui32" => Elem::I32,
+        "bf16" => Elem::Bf16,
+        "f32" => Elem::F32,
+        _ => return Err(error()),
+    };
+    let mut elements = 1u32;
+    for dim in dims.split('x') {
+        let dim: u32 = dim.parse().map_err(|_| error())?;
+        elements = elements.checked_mul(dim).ok_or_else(error)?;
+    }
+    Ok(MemType::flat(elem, elements))
+}
+
+/// The bytes of `dense<..>`: one number, a list, or bytes in hexadecimal.
+fn initial(text: &str, ty: &MemType, place: impl Fn() -> String) -> Imported<Vec<u8>> {
+    let error = || MlirImportError::Unreadable {
+        place: place(),
+        expected: "an initial value: a number, a list of them, or bytes in hexadecimal",
+        got: text.chars().take(40).collect(),
+    };
+    let (width, total) = (ty.elem.bytes() as usize, ty.bytes() as usize);
+    let bytes: Vec<u8> = if let Some(hex) = text.strip_prefix("\"0x").and_then(|t| t.strip_suffix('"')) {
+        let digits: Option<Vec<u8>> = hex.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect();
+        let digits = digits.filter(|d| d.len() % 2 == 0).ok_or_else(error)?;
+        digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+    } else {
+        let mut bytes = Vec::new();
+        for number in text.split(['[', ']', ',']).filter(|n| !n.is_empty()) {
+            let value = match (ty.elem, number.parse::<i64>()) {
+                (Elem::F32 | Elem::Bf16, _) => {
+                    let bits = number.parse::<f32>().map_err(|_| error())?.to_bits();
+                    if ty.elem == Elem::F32 { u64::from(bits) } else { u64::from(bits >> 16) }
+                }
+                (_, Ok(value)) => value as u64,
+                (_, Err(_)) => return Err(error()),
+            };
+            bytes.extend_from_slice(&value.to_le_bytes()[..width]);
+        }
+        bytes
+    };
+    match bytes.len() {
+        one if one == width => Ok(bytes.repeat(total / width.max(1))),
+        all if all == total => Ok(bytes),
+        _ => Err(error()),
+    }
+}
+
+/// A count that the IR holds as a `u32`; what is negative or too large becomes what verify refuses.
+fn positive(value: i64) -> u32 {
+    if value < 0 { 0 } else { u32::try_from(value).unwrap_or(u32::MAX) }
+}
