@@ -20,6 +20,7 @@
 //! # Ok::<(), kiln::validate::FileError>(())
 //! ```
 
+mod array;
 mod core;
 mod file;
 mod names;

@@ -4,7 +4,7 @@ use super::file::{Measured, MeasuredFile};
 use super::report::{Report, Role, Row};
 use super::unit::Unit;
 use super::workload::{Common, Conditions, Outcome, Plan, Task};
-use kiln_dsl::device::Device;
+use kiln_dsl::device::{Device, Profile};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -65,13 +65,23 @@ fn row(entry: &Measured) -> Row {
 fn conditions<'a>(common: &Common, device: &'a Device) -> Result<Conditions<'a>, String> {
     let mut profile = match &common.profile {
         Some(name) => device.profile(name).map_err(|e| e.to_string())?,
-        None => device.profile(device.default_profile()).map_err(|e| e.to_string())?,
+        None => nearest(device, common.clock_ghz)?,
     }
     .clone();
     if let Some(ghz) = common.clock_ghz {
         profile.clock_mhz.value = (ghz * 1e3).round() as u32;
     }
     Ok(Conditions { device, profile, compiler: common.compiler.unwrap_or_default() })
+}
+
+/// The profile whose clock is nearest to a given one, or the default: a clock that only one kind of machine has
+/// says which memory it had.
+fn nearest(device: &Device, clock_ghz: Option<f64>) -> Result<&Profile, String> {
+    let default = device.profile(device.default_profile()).map_err(|e| e.to_string())?;
+    let Some(ghz) = clock_ghz else { return Ok(default) };
+    let off = |profile: &Profile| (f64::from(profile.clock_mhz()) - ghz * 1e3).abs();
+    let all = device.profiles().map(|(_, profile)| profile);
+    Ok(all.fold(default, |best, profile| if off(profile) < off(best) { profile } else { best }))
 }
 
 fn compare(entry: &Measured, task: &Task, outcome: &Result<Outcome, String>, device: &Device) -> Row {

@@ -3,10 +3,10 @@
 //! A kind is a struct that serde reads from the map, strictly, and that implements [`Workload`]. To add one: write it in
 //! a file of its own under `core/` or `array/`, list it in [`KINDS`], and describe it in `docs/validation.md`.
 
-use super::core;
 use super::file::{Measured, kind_names, kind_of};
 use super::names;
 use super::report::Role;
+use super::{array, core};
 use kiln_dsl::device::{Compiler, Device, Profile};
 use kiln_sim::core::CoreModel;
 use serde::Deserialize;
@@ -115,6 +115,13 @@ impl Kind {
 
 /// Every kind.
 pub const KINDS: &[Kind] = &[
+    Kind::of::<array::chain::ChainStage>(),
+    Kind::of::<array::core_stream::CoreStream>(),
+    Kind::of::<array::ddr_passthrough::DdrPassthrough>(),
+    Kind::of::<array::dispatch::Dispatch>(),
+    Kind::of::<array::gemm_array::GemmArray>(),
+    Kind::of::<array::memtile_stream::MemtileStream>(),
+    Kind::of::<array::shim_task::ShimTask>(),
     Kind::of::<core::elementwise::VectorScalarMul>(),
     Kind::of::<core::gemm_core::GemmCore>(),
     Kind::of::<core::loops::Loop>(),

@@ -109,6 +109,8 @@ const RANGES: &[(&str, f64, f64)] = &[
     ("host.buffers_max", 1.0, BYTE),
     ("host.hardware_contexts_max", 1.0, BYTE),
     ("host.launch_us", 0.0, 1e9),
+    ("host.bracket_us", 0.0, 1e9),
+    ("host.python_us", 0.0, 1e9),
     ("host.runlist_launch_us", 0.0, 1e9),
     ("host.runlist_enqueue_us", 0.0, 1e9),
     ("host.design_switch_us", 0.0, 1e9),
@@ -116,6 +118,14 @@ const RANGES: &[(&str, f64, f64)] = &[
     ("host.buffer_map_us", 0.0, 1e9),
     ("profiles.*.clock_mhz", 1.0, 1e6),
     ("profiles.*.ddr_gb_per_s", 1e-3, 1e6),
+    ("profiles.*.ddr_read_gb_per_s", 1e-3, 1e6),
+    ("profiles.*.shim_words_per_cycle", 1e-2, 1e2),
+    ("profiles.*.ddr_row_ns", 0.0, 1e6),
+    ("profiles.*.ddr_walk_ns", 0.0, 1e6),
+    ("profiles.*.ddr_walk_bytes", 1.0, WORD),
+    ("profiles.*.ddr_port_ns", 0.0, 1e6),
+    ("profiles.*.ddr_page_ns", 0.0, 1e6),
+    ("profiles.*.ddr_page_bytes", 1.0, WORD),
 ];
 
 /// The same for the DMA of each kind of tile.

@@ -552,6 +552,10 @@ section! {
         hardware_contexts_max: u32,
         /// A run of its own: launch and wait.
         launch_us: f64,
+        /// A run from submit to wait of the usual driver stack, which does nothing on the array.
+        bracket_us: f64,
+        /// What a Python front end adds to that.
+        python_us: f64,
         /// A run inside a run list.
         runlist_launch_us: f64,
         /// Adding a run to a run list.
@@ -574,6 +578,25 @@ section! {
         clock_mhz: u32,
         /// Rate of host memory, all channels and both directions together, in 10^9 bytes a second.
         ddr_gb_per_s: f64,
+        /// Rate of host memory, all channels that read, in 10^9 bytes a second.
+        ddr_read_gb_per_s: f64,
+        /// Words a cycle that one shim channel moves of a contiguous block.
+        shim_words_per_cycle: f64,
+        /// Rows of a strided access: the least time between two of one shim channel, where rows are next to
+        /// each other.
+        ddr_row_ns: f64,
+        /// What translating its address adds to a row that is `ddr_walk_bytes` or more from the one before;
+        /// less in proportion to the stride.
+        ddr_walk_ns: f64,
+        /// Host memory that one line of a page table covers.
+        ddr_walk_bytes: u32,
+        /// Time for which a row takes the read or write port of a shim, where rows are next to each other.
+        ddr_port_ns: f64,
+        /// What opening its page adds to that for a row that is `ddr_page_bytes` or more from the one before;
+        /// less in proportion to the stride.
+        ddr_page_ns: f64,
+        /// Host memory in one page.
+        ddr_page_bytes: u32,
     }
 }
 

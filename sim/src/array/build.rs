@@ -61,7 +61,7 @@ pub(super) struct Builder<'a> {
     pub(super) design: &'a Design,
     pub(super) lowered: &'a Lowered,
     device: &'a Device,
-    timing: &'a Timing,
+    pub(super) timing: &'a Timing,
     pub(super) problems: Vec<Problem>,
     /// Tiles with their kinds and the number of locks before theirs.
     tiles: IndexMap<Tile, (TileKind, u32)>,

@@ -126,6 +126,10 @@ pub struct End {
     pub fifo: FifoId,
     /// Which end it is, for messages.
     pub port: Port,
+    /// Cycles of the core to find an acquired object.
+    pub access: Cycles,
+    /// Cycles of the core to move on after a release.
+    pub advance: Cycles,
 }
 
 /// A core's program.
@@ -229,6 +233,8 @@ pub struct Core {
     pub counters: Counters,
     /// The acquire, release or call in progress, by position among [`Program::locs`].
     pub site: u32,
+    /// Cycles that finding objects and moving on cost, to be added to the step that comes.
+    pub overhead: Cycles,
     program: Program,
     pc: usize,
     frames: Vec<Frame>,
@@ -253,6 +259,7 @@ impl Core {
             blocked: None,
             counters: Counters::default(),
             site: 0,
+            overhead: 0,
             pc: 0,
             frames: Vec::new(),
             objects: vec![Binding::default(); program.objects],
@@ -337,6 +344,7 @@ impl Core {
                 }
                 Op::Acquire { end: at, objects, take, site } => {
                     let end = &self.program.ends[*at];
+                    self.overhead += end.access * objects.len() as Cycles;
                     for (i, &object) in self.program.bound[objects.clone()].iter().enumerate() {
                         let address = end.addresses[(self.heads[*at] + i) % end.addresses.len()];
                         self.objects[object as usize] = Binding { tile: end.memory, address };
@@ -361,6 +369,7 @@ impl Core {
                 Op::Release { end: at, count, site } => {
                     let end = &self.program.ends[*at];
                     self.site = *site;
+                    self.overhead += end.advance;
                     self.heads[*at] = (self.heads[*at] + *count as usize) % end.addresses.len();
                     self.done += 1;
                     return Step::Release(LockOp { lock: end.release, count: *count });

@@ -115,6 +115,8 @@ pub struct Channel {
     pub free_at: Cycles,
     /// Cold start that the next task pays.
     pub cold: Cycles,
+    /// When host memory has answered the task in progress for the first time.
+    pub answered: Cycles,
     /// Counters.
     pub counters: Counters,
     bd: usize,
@@ -137,6 +139,7 @@ impl Channel {
             flow: u32::MAX,
             free_at: 0,
             cold,
+            answered: 0,
             counters: Counters::default(),
             bd: 0,
             run: 0,

@@ -6,13 +6,14 @@ use super::attribution::Waits;
 use super::build::Array;
 use super::controller::{Action, Controller};
 use super::core::{Blocked, Step};
-use super::ddr::{Access as DdrAccess, Ddr};
+use super::ddr::{Access as DdrAccess, Ddr, Request, Rows};
 use super::dma::{Next, Program, State, WORD_BYTES};
 use super::engine::{Cycles, Engine};
 use super::error::SimError;
 use super::locks::LockOp;
 use super::memory::{Access, Memory};
 use super::timing::Timing;
+use super::transport::Chunk;
 use crate::executor::{CallCost, ExecError, KernelExecutor};
 use crate::trace::{Event as TraceName, Trace};
 use kiln_dsl::array::lowered::Direction;
@@ -80,7 +81,7 @@ impl<'a, 'h> Machine<'a, 'h> {
         Machine {
             design,
             controller: Controller::new(commands, array.channels.len(), timing.controller),
-            ddr: Ddr::new(timing.ddr),
+            ddr: Ddr::new(timing.ddr, array.tiles.len()),
             trace: Trace::new(options.trace_events),
             waits: Waits::default(),
             kernels: vec![KernelTotal::default(); design.kernels.len()],
@@ -225,9 +226,10 @@ impl<'a, 'h> Machine<'a, 'h> {
             }
             Step::Release(op) => {
                 // At least one cycle: a program cannot loop without time passing.
-                let end = now + self.timing.core.release.max(1);
+                let released = now + self.timing.core.release.max(1);
+                let end = released + std::mem::take(&mut core.overhead);
                 core.counters.lock_op_cycles += end - now;
-                self.engine.schedule(end, Event::Release(op, Agent::Core(at)));
+                self.engine.schedule(released, Event::Release(op, Agent::Core(at)));
                 self.engine.schedule(end, Event::Core(at));
             }
             Step::Call(kernel) => self.call(at, kernel)?,
@@ -237,8 +239,9 @@ impl<'a, 'h> Machine<'a, 'h> {
     }
 
     fn acquired(&mut self, at: u32) {
-        let cost = self.timing.core.acquire.max(1);
-        self.array.cores[at as usize].counters.lock_op_cycles += cost;
+        let core = &mut self.array.cores[at as usize];
+        let cost = self.timing.core.acquire.max(1) + std::mem::take(&mut core.overhead);
+        core.counters.lock_op_cycles += cost;
         self.engine.schedule(self.engine.now() + cost, Event::Core(at));
     }
 
@@ -254,16 +257,19 @@ impl<'a, 'h> Machine<'a, 'h> {
             Err(source) => return Err(SimError::Kernel { cycle: now, tile: core.tile, kernel, source }),
         };
         core.sent = core.cascade.take_output();
-        let end = now + cost.cycles.max(1);
-        core.counters.busy_cycles += end - now;
+        // What finding objects has cost that were held already.
+        let overhead = std::mem::take(&mut core.overhead);
+        let (begin, end) = (now + overhead, now + overhead + cost.cycles.max(1));
+        core.counters.lock_op_cycles += overhead;
+        core.counters.busy_cycles += end - begin;
         core.counters.calls += 1;
         core.counters.macs += cost.macs;
         if let Some(total) = self.kernels.get_mut(kernel.index()) {
             total.calls += 1;
-            total.cost.cycles += end - now;
+            total.cost.cycles += end - begin;
             total.cost.macs += cost.macs;
         }
-        self.trace.record(now, now, core.tile, TraceName::InstrEvent0);
+        self.trace.record(begin, begin, core.tile, TraceName::InstrEvent0);
         self.trace.record(end, end, core.tile, TraceName::InstrEvent1);
         self.engine.schedule(end, Event::Core(at));
         Ok(())
@@ -314,18 +320,22 @@ impl<'a, 'h> Machine<'a, 'h> {
     fn start_chunk(&mut self, at: u32) {
         let Some(flow) = self.array.flows.get(at as usize) else { return };
         let reads = self.is_shim(flow.source);
-        let writes = flow.destinations.iter().filter(|d| self.is_shim(d.channel)).count();
+        let writes = flow.destinations.iter().any(|d| self.is_shim(d.channel));
         let grant = u64::from(self.options.ddr_grant_words).max(1);
-        let limit = if reads || writes > 0 { grant } else { u64::MAX };
+        let limit = if reads || writes { grant } else { u64::MAX };
         let Some(mut chunk) = flow.plan(&self.array.channels, limit, self.timing.words_per_cycle) else {
             return;
         };
-        let bytes = chunk.words * WORD_BYTES;
         if reads {
-            chunk.end = chunk.end.max(self.ddr.request(DdrAccess::Read, chunk.start, bytes));
+            let request = self.request(DdrAccess::Read, flow.source, chunk);
+            chunk.end = chunk.end.max(self.ddr.request(&request));
         }
-        for _ in 0..writes {
-            chunk.end = chunk.end.max(self.ddr.request(DdrAccess::Write, chunk.start, bytes));
+        for end in 0..flow.destinations.len() {
+            let channel = self.array.flows[at as usize].destinations[end].channel;
+            if self.is_shim(channel) {
+                let request = self.request(DdrAccess::Write, channel, chunk);
+                chunk.end = chunk.end.max(self.ddr.request(&request));
+            }
         }
         let flow = &mut self.array.flows[at as usize];
         flow.chunk = Some(chunk);
@@ -336,6 +346,15 @@ impl<'a, 'h> Machine<'a, 'h> {
         self.engine.schedule(read, Event::ChunkRead(at));
     }
 
+    /// What a chunk asks of host memory at a shim channel.
+    fn request(&self, access: DdrAccess, channel: u32, chunk: Chunk) -> Request {
+        let c = &self.array.channels[channel as usize];
+        let at = c.access();
+        let rows = at.walk.rows(at.position, (chunk.words * WORD_BYTES) as usize);
+        let rows = rows.map(|(count, stride)| Rows { count: count as u64, stride_bytes: stride as u64 });
+        Request { access, tile: c.tile, start: chunk.start, words: chunk.words, rows }
+    }
+
     /// Moves the bytes of a flow's chunk and passes its ends on.
     fn chunk_read(&mut self, at: usize) {
         let flow = &mut self.array.flows[at];
@@ -344,8 +363,10 @@ impl<'a, 'h> Machine<'a, 'h> {
         self.destinations.clear();
         self.destinations.extend(flow.destinations.iter().map(|d| channels[d.channel as usize].access()));
         let source = flow.source;
-        let from = channels[source as usize].access();
-        self.memory.copy(from, &self.destinations, (chunk.words * WORD_BYTES) as usize);
+        if self.options.move_data {
+            let from = channels[source as usize].access();
+            self.memory.copy(from, &self.destinations, (chunk.words * WORD_BYTES) as usize);
+        }
         for destination in &flow.destinations {
             let channel = &mut channels[destination.channel as usize];
             channel.advance(chunk.words);
@@ -416,13 +437,16 @@ impl<'a, 'h> Machine<'a, 'h> {
                 self.activate(channel, ready);
             }
             Next::TaskEnd => {
-                // What a write to memory takes beyond its words comes after them, a read's before.
-                let after = match c.name.direction {
-                    Direction::Mm2s => 0,
-                    Direction::S2mm => self.timing.dma.memory_latency + self.timing.s2mm_task.task,
+                // What a write to memory takes beyond its words comes after them, a read's before. A cold memory
+                // takes words before it has answered, and ends no task until then.
+                let end = match c.name.direction {
+                    Direction::Mm2s => now,
+                    Direction::S2mm => {
+                        now.max(c.answered) + self.timing.dma.memory_latency + self.timing.s2mm_task.task
+                    }
                 };
                 c.state = State::Draining;
-                self.engine.schedule(now + after, Event::TaskEnd(channel));
+                self.engine.schedule(end, Event::TaskEnd(channel));
             }
             Next::Stop => {}
         }
@@ -439,11 +463,12 @@ impl<'a, 'h> Machine<'a, 'h> {
         c.state = State::Starting;
         let direction = c.name.direction;
         let costs = self.timing.task(direction);
-        let mut delay = self.timing.dma.start + c.cold;
-        c.cold = c.cold * costs.cold_decay_permille / 1000;
+        let mut delay = self.timing.dma.start;
+        c.answered = now + delay + c.cold;
         if direction == Direction::Mm2s {
-            delay += self.timing.dma.memory_latency + costs.task;
+            delay += c.cold + self.timing.dma.memory_latency + costs.task;
         }
+        c.cold = c.cold * costs.cold_decay_permille / 1000;
         self.start_task_event(channel);
         self.engine.schedule(now + delay, Event::TaskReady(channel));
     }

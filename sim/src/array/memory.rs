@@ -81,6 +81,13 @@ impl Walk {
         self.base + last + self.run
     }
 
+    /// Contiguous runs that begin in `len` bytes from byte `position` of the walk, and their distance; `None`
+    /// of a contiguous block.
+    pub fn rows(&self, position: usize, len: usize) -> Option<(usize, usize)> {
+        let stride = self.depth.checked_sub(1).map(|d| self.dims[d].1)?;
+        Some(((position + len).div_ceil(self.run) - position.div_ceil(self.run), stride))
+    }
+
     /// Calls `visit(address, bytes)` for the contiguous pieces of `len` bytes from byte `position`
     /// of the walk, in order.
     fn pieces(&self, position: usize, len: usize, mut visit: impl FnMut(usize, usize)) {

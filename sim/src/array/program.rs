@@ -65,8 +65,20 @@ impl Flattener<'_, '_> {
                 self.builder.problems.push(Problem::ViewOutside { tile, kernel, what, end, bytes });
             }
             if let (Some(memory), Some(acquire), Some(release)) = (memory, acquire, release) {
-                let addresses = buffers.iter().flatten().map(|b| b.address).collect();
-                self.program.ends.push(End { memory, addresses, acquire, release, fifo: *fifo, port: *port });
+                let addresses: Vec<u32> = buffers.iter().flatten().map(|b| b.address).collect();
+                let (costs, mode) = (&self.builder.timing.core, self.builder.lowered.mode);
+                let (access, advance) = (costs.access(mode, addresses.len()), costs.advance(mode));
+                let (fifo, port) = (*fifo, *port);
+                self.program.ends.push(End {
+                    memory,
+                    addresses,
+                    acquire,
+                    release,
+                    fifo,
+                    port,
+                    access,
+                    advance,
+                });
             }
         }
     }

@@ -1,10 +1,11 @@
 //! The costs that the array model charges, taken from a device description and a profile.
 
-use super::ddr::Bandwidth;
+use super::ddr::{Bandwidth, MemoryCosts, StrideCost};
 use super::engine::Cycles;
-use kiln_dsl::array::Tile;
 use kiln_dsl::array::lowered::Direction;
+use kiln_dsl::array::{LowerMode, Tile};
 use kiln_dsl::device::{Device, Profile};
+use kiln_dsl::kernel::ops::LatencyClass;
 
 /// Costs of a DMA channel's life, tile kinds apart where they differ.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +78,31 @@ pub struct CoreCosts {
     pub acquire: Cycles,
     /// From the call of a release to its effect and the next operation.
     pub release: Cycles,
+    /// Of the counters of the dynamic lowering: reading one.
+    counter_load: Cycles,
+    /// One level of the branches that find the buffer of a counter.
+    counter_branch: Cycles,
+    /// Moving a counter on: reading it, adding, comparing, subtracting, choosing and writing it.
+    counter_advance: Cycles,
+}
+
+impl CoreCosts {
+    /// What finding an object among `buffers` costs after an acquire.
+    ///
+    /// The static lowering knows the buffer; the dynamic one reads a counter and branches on it.
+    pub fn access(&self, mode: LowerMode, buffers: usize) -> Cycles {
+        match (mode, buffers) {
+            (LowerMode::Static, _) | (_, 0 | 1) => 0,
+            (LowerMode::Dynamic, n) => {
+                self.counter_load + Cycles::from(n.next_power_of_two().ilog2()) * self.counter_branch
+            }
+        }
+    }
+
+    /// What moving on costs after a release.
+    pub fn advance(&self, mode: LowerMode) -> Cycles {
+        if mode == LowerMode::Dynamic { self.counter_advance } else { 0 }
+    }
 }
 
 /// Costs of the runtime sequence's commands.
@@ -112,7 +138,7 @@ pub struct Timing {
     /// The controller.
     pub controller: ControllerCosts,
     /// Host memory.
-    pub ddr: Bandwidth,
+    pub ddr: MemoryCosts,
     /// Words a stream moves in a cycle.
     pub words_per_cycle: u64,
     /// Greatest value of a lock.
@@ -154,7 +180,7 @@ impl Timing {
                 external_to_local: cycles(stream.external_to_local_cycles()),
                 hop: cycles(stream.hop_cycles()),
             },
-            core: CoreCosts { acquire: call, release: call },
+            core: core_costs(device, call),
             controller: ControllerCosts {
                 push_cold: cycles(controller.push_cold_cycles()),
                 push_mm2s: cycles(controller.push_mm2s_cycles()),
@@ -163,11 +189,7 @@ impl Timing {
                 wait_first: cycles(controller.wait_first_cycles()),
                 wait_later: cycles(controller.wait_later_cycles()),
             },
-            // GB/s over MHz, exact: both have at most a few digits.
-            ddr: Bandwidth::new(
-                (profile.ddr_gb_per_s() * 1e9).round() as u64,
-                u64::from(profile.clock_mhz()) * 1_000_000,
-            ),
+            ddr: memory_costs(device, profile),
             words_per_cycle: u64::from(stream.words_per_cycle().min(dma.words_per_cycle())).max(1),
             lock_max: locks.max_value(),
         }
@@ -179,6 +201,39 @@ impl Timing {
             Direction::Mm2s => &self.mm2s_task,
             Direction::S2mm => &self.s2mm_task,
         }
+    }
+}
+
+/// Scalar operations that follow from each other cost their latencies, a branch its delay slots.
+fn core_costs(device: &Device, call: Cycles) -> CoreCosts {
+    let latency = |class| Cycles::from(device.latency_cycles(class));
+    let (load, scalar) = (latency(LatencyClass::LoadScalar), latency(LatencyClass::ScalarAlu));
+    CoreCosts {
+        acquire: call,
+        release: call,
+        counter_load: load,
+        counter_branch: scalar + Cycles::from(device.core_timing.branch_cycles()),
+        counter_advance: load + 4 * scalar + latency(LatencyClass::Store),
+    }
+}
+
+fn memory_costs(device: &Device, profile: &Profile) -> MemoryCosts {
+    // GB/s over MHz, exact: both have at most a few digits.
+    let mhz = u64::from(profile.clock_mhz());
+    let rate = |gb_per_s: f64| Bandwidth::new((gb_per_s * 1e9).round() as u64, mhz * 1_000_000);
+    // Nanoseconds times MHz are thousandths of a cycle.
+    let cost = |near: f64, far: f64, span: u32| StrideCost {
+        near: (near * mhz as f64).round() as u64,
+        far: (far * mhz as f64).round() as u64,
+        span_bytes: u64::from(span),
+    };
+    MemoryCosts {
+        total: rate(profile.ddr_gb_per_s()),
+        read: rate(profile.ddr_read_gb_per_s()),
+        channel_milliwords: permille(profile.shim_words_per_cycle()),
+        port_bytes: u64::from(device.shim.axi_bits()) / 8,
+        row: cost(profile.ddr_row_ns(), profile.ddr_walk_ns(), profile.ddr_walk_bytes()),
+        port: cost(profile.ddr_port_ns(), profile.ddr_page_ns(), profile.ddr_page_bytes()),
     }
 }
 

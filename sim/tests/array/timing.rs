@@ -2,7 +2,21 @@
 
 use crate::support::*;
 use kiln_dsl::array::lowered::Direction;
+use kiln_dsl::array::{DesignBuilder, LowerMode, lower};
 use kiln_sim::report::SimReport;
+
+/// Moving the counter of a FIFO on: latency_cycles.load_scalar 7, four operations of scalar_alu 1, store 1.
+const COUNTER: u64 = 7 + 4 + 1;
+
+/// An acquire: locks.objectfifo_call 13, arbitration 1; then load_scalar 7 of the counter, and for the two
+/// buffers one comparison of 1 and one branch of core_timing.branch 6.
+const ACQUIRE: u64 = 14 + 7 + 1 + 6;
+
+/// A release: the call again, and the counter.
+const RELEASE: u64 = 14 + COUNTER;
+
+/// The calls of a core that passes one object on.
+const TURN: u64 = 2 * (ACQUIRE + RELEASE);
 
 /// From the token of a task to the return of the run's first wait.
 const FIRST_WAIT: u64 = 7981; // controller.wait_first_cycles
@@ -17,20 +31,19 @@ fn one_object_through_one_core_takes_what_the_yaml_says() {
     // 64 words at 1 a cycle (DDR would give 15 bytes a cycle); two tiles up: stream.local_to_external 4,
     // external_to_external 4, external_to_local 3, 2 hops of 2; locks.release 1.
     let filled = start + 64 + (4 + 4 + 3 + 2 * 2) + 1;
-    // The core has waited for it. An acquire or release takes objectfifo_call 13 and arbitration 1:
-    // two acquires, the kernel's 100 cycles, two releases.
-    let computed = filled + 2 * 14 + 100 + 2 * 14;
-    // The MM2S channel has waited for the lock: locks.acquire 1, bd_setup 4, channel_start 2,
-    // memory_latency 5; 64 words, the way back.
-    let returned = computed + 1 + 4 + 2 + 5 + 64 + 15;
+    // The core has waited for it: two acquires, the kernel's 100 cycles, two releases.
+    let computed = filled + 2 * ACQUIRE + 100 + 2 * RELEASE;
+    // The MM2S channel has waited for the lock, which is given before the counter moves on: locks.acquire 1,
+    // bd_setup 4, channel_start 2, memory_latency 5; 64 words, the way back.
+    let returned = computed - COUNTER + 1 + 4 + 2 + 5 + 64 + 15;
     // shim.s2mm_task 179 and memory_latency 5 end the task. Its own start was over long before.
     let token = returned + 179 + 5;
     assert_eq!(report.cycles, token + FIRST_WAIT);
-    assert_eq!(report.cycles, 13208);
+    assert_eq!(report.cycles, 13248);
     // Waiting from 0 until the object is there, and from the second acquire, which comes after the
     // releases, to the end of the run.
     assert_eq!(report.cores[0].lock_stall_cycles, filled + (report.cycles - computed));
-    assert_eq!(report.cores[0].lock_op_cycles, 4 * 14);
+    assert_eq!(report.cores[0].lock_op_cycles, 2 * (ACQUIRE + RELEASE));
     // push_cold, then push_min 520 for the second push, then from the token on.
     assert_eq!(report.controller_cycles, 3050 + 520 + FIRST_WAIT);
 }
@@ -44,8 +57,8 @@ fn cycles(objects: u32, bytes: u32, kernel: u64) -> u64 {
 
 #[test]
 fn a_slow_core_sets_the_pace_and_holds_its_streams_back() {
-    // Each object costs the kernel and four lock calls of 14 cycles; the streams' 64 words hide behind.
-    assert_eq!(cycles(50, 256, 1000) - cycles(10, 256, 1000), 40 * (1000 + 4 * 14));
+    // Each object costs the kernel and four calls; the streams' 64 words hide behind.
+    assert_eq!(cycles(50, 256, 1000) - cycles(10, 256, 1000), 40 * (1000 + TURN));
 }
 
 #[test]
@@ -89,11 +102,52 @@ fn a_multicast_runs_at_the_pace_of_its_slowest_receiver() {
         report
     };
     let (few, many) = (run(10), run(50));
-    assert_eq!(many.cycles - few.cycles, 40 * (2000 + 4 * 14));
+    assert_eq!(many.cycles - few.cycles, 40 * (2000 + TURN));
     // The fast core gets its objects at the same pace, and waits for the rest of the time.
     let waits = |r: &SimReport| r.cores[1].lock_stall_cycles;
-    assert_eq!(waits(&many) - waits(&few), 40 * (2000 + 4 * 14 - (30 + 4 * 14)));
+    assert_eq!(waits(&many) - waits(&few), 40 * (2000 - 30));
     // Both ends saw every word once; the two receivers hold at most two objects more than were used.
     assert_eq!(words(&many, "shared", Direction::Mm2s), [64 * 50]);
     assert_eq!(words(&many, "shared", Direction::S2mm), [64 * 50, 64 * 50]);
+}
+
+#[test]
+fn the_static_lowering_needs_no_counters() {
+    let run = |mode| {
+        let mut ready = one_core(256, 10, 10);
+        ready.lowered = lower(&ready.design, &ready.device, mode).unwrap();
+        ready.run(&mut [ramp(2560), vec![0; 2560]], &[1000]).unwrap()
+    };
+    let (counters, unrolled) = (run(LowerMode::Dynamic), run(LowerMode::Static));
+    // The eleventh acquire is granted in neither.
+    assert_eq!(unrolled.cores[0].lock_op_cycles, 10 * 4 * 14);
+    assert_eq!(counters.cores[0].lock_op_cycles, 10 * TURN);
+}
+
+/// 64 rows of 64 bytes, next to each other or 4096 bytes apart.
+fn rows(stride: u64) -> u64 {
+    let bytes = 4096;
+    let d = DesignBuilder::new("rows", "Rows of host memory.");
+    d.columns(1);
+    let copy = d.kernel(copy_kernel("copy", bytes));
+    let input = d.fifo("of_in", shim(0), [core(0, 0)], i8s(bytes));
+    let output = d.fifo("of_out", core(0, 0), [shim(0)], i8s(bytes));
+    pass(&d, core(0, 0), copy, input, output);
+    d.sequence(|s| {
+        let x = s.buffer("x", i8s(64 * 4096));
+        let y = s.buffer("y", i8s(bytes));
+        s.copy(x, input, [0; 4], [1, 1, 64, 64], [0, 0, stride, 1]);
+        s.copy_linear(y, output, 0, u64::from(bytes));
+        s.wait(output);
+    });
+    let host = &mut [ramp(64 * 4096), vec![0; 4096]];
+    Ready::new(d.build()).run(host, &[10]).unwrap().cycles
+}
+
+#[test]
+fn rows_that_are_apart_cost_their_interval() {
+    // 16 words of a row take less than profiles.ddr_row_ns 22.2 and an eighth of ddr_walk_ns 19.0, at 1 GHz; four
+    // chunks of 16 rows round up.
+    let interval = 22_200 + 19_000 * 4096 / 32_768;
+    assert_eq!(rows(4096) - rows(64), 4 * (16u64 * interval).div_ceil(1000) - 1024);
 }

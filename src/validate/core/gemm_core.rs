@@ -50,7 +50,12 @@ impl Workload for GemmCore {
 }
 
 impl GemmCore {
-    fn kernel(&self) -> Result<Kernel, String> {
+    /// As `mm.cc` has it.
+    pub(in crate::validate) fn plain(input: Dtype, out: Dtype, [m, k, n]: [u32; 3]) -> GemmCore {
+        GemmCore { input, in_b: None, out, m, k, n, block: None, zero_init: false }
+    }
+
+    pub(in crate::validate) fn kernel(&self) -> Result<Kernel, String> {
         use Elem::{Bf16, F32, I8, I16, I32, U8};
         let types = (self.input.0, self.in_b.unwrap_or(self.input).0, self.out.0);
         // Blocks where none is given: those of mm.cc.
