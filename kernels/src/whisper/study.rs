@@ -13,7 +13,7 @@ use super::{integer, measure};
 #[derive(Clone, Debug)]
 pub struct Variant {
     /// Short name.
-    pub name: &'static str,
+    pub name: String,
     /// What it is.
     pub what: &'static str,
     /// Types.
@@ -38,7 +38,9 @@ pub fn variants() -> Vec<Variant> {
     let plain = Tuning::PLAIN;
     let smooth = |norm, context, heads| Tuning { smoothing: Smoothing { norm, context, heads }, ..plain };
     let mut list = Vec::new();
-    let mut add = |name, what, recipe, tuning| list.push(Variant { name, what, recipe, tuning });
+    let mut add = |name: &str, what, recipe, tuning| {
+        list.push(Variant { name: name.to_owned(), what, recipe, tuning });
+    };
     add("document", "everything a byte, one scale a tensor", Recipe::DESIGN_DOC, plain);
     add(
         "document+columns",
@@ -110,7 +112,7 @@ pub fn variants() -> Vec<Variant> {
         ("both all+bias", "and biases corrected", Tuning { correct_bias: true, ..both(0.5, 0.5, 1.0) }),
     ];
     for (name, what, tuning) in tuned {
-        add(name, what, fixed, tuning);
+        add(&format!("static {name}"), what, fixed, tuning);
     }
     add("rows", "types of w8a8, peaks and nearest integers", rows, plain);
     add(
@@ -120,7 +122,7 @@ pub fn variants() -> Vec<Variant> {
         smooth(0.0, 0.5, 0.0),
     );
     for (name, what, tuning) in tuned {
-        add(name, what, rows, tuning);
+        add(&format!("rows {name}"), what, rows, tuning);
     }
     list
 }

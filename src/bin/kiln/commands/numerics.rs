@@ -56,7 +56,7 @@ pub fn numerics(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         .filter(|v| args.only.is_empty() || args.only.iter().any(|w| v.name.contains(w.as_str())))
         .collect();
     if variants.is_empty() {
-        let names: Vec<_> = study::variants().iter().map(|v| v.name).collect();
+        let names: Vec<_> = study::variants().into_iter().map(|v| v.name).collect();
         bail!("no option has such a name\nhelp: the names are {}", names.join(", "));
     }
     let plain = Calibration::measure(&weights, &calibration);
