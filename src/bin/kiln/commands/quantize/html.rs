@@ -69,10 +69,10 @@ fn chart(layers: &[TensorReport]) -> Markup {
     html! {
         svg width=(width) height=(height) viewBox=(format!("0 0 {width} {height}")) role="img" aria-label="Cosine by layer" font-size="12" fill="currentColor" {
             @for cosine in [1.0, least] {
-                line x1=(left) x2=(width) y1=(y(cosine)) y2=(y(cosine)) stroke="#8b949e" stroke-dasharray="2 4";
+                line x1=(left) x2=(width) y1=(y(cosine)) y2=(y(cosine)) stroke="#8b949e" stroke-dasharray="2 4" {}
                 text x=(left - 8.0) y=(y(cosine) + 4.0) text-anchor="end" { (format!("{cosine:.5}")) }
             }
-            polyline points=(points.join(" ")) fill="none" stroke="#2f6fb0" stroke-width="2";
+            polyline points=(points.join(" ")) fill="none" stroke="#2f6fb0" stroke-width="2" {}
             @for (i, layer) in layers.iter().enumerate() {
                 circle cx=(x(i)) cy=(y(finite(layer))) r="3.5" fill="#2f6fb0" { title { (layer.name) ": " (format!("{:.6}", layer.cosine)) } }
                 text x=(x(i)) y=(height - 6.0) text-anchor="middle" { (layer.name) }
