@@ -30,7 +30,8 @@ impl Check<'_> {
             }
             seen.push(core.tile);
             // Buffers are placed in the other banks from their first byte on, whatever the stack takes.
-            let limit = self.device.core.logical_bank_bytes() - self.device.core.code_in_data_bytes();
+            let (bank, code) = (self.device.core.logical_bank_bytes(), self.device.core.code_in_data_bytes());
+            let limit = bank.saturating_sub(code);
             if let Some(bytes) = core.stack_bytes
                 && (bytes == 0 || bytes > limit || bytes % self.device.core.port_bytes() != 0)
             {
