@@ -25,4 +25,5 @@ pub mod artifacts;
 pub mod fit;
 pub mod predict;
 pub mod runner;
+pub mod simulated_npu;
 pub mod validate;

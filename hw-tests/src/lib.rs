@@ -1,7 +1,5 @@
 //! Kiln on a real NPU.
 //!
-//! Today: whether this machine has one that can be used, and everything that is missing if not.
-//!
 //! ```
 //! match kiln_hw::npu_status() {
 //!     Ok(npu) => println!("{npu}"),
@@ -9,16 +7,29 @@
 //! }
 //! ```
 //!
-//! The runner comes on top of `xrt-sys`: it will take an emitted design that the toolchain has compiled
-//! (an xclbin and its instruction stream), run it, and compare every output bit and the cycles with the
-//! simulator. Tests that need an NPU will be one trial per kernel and say why they were skipped.
+//! [`Artifacts`] is a folder that `kiln emit` wrote and its `build.sh` compiled, checked by hashes; [`Runner`] puts it on the
+//! device over `xrt-sys` and runs it on bytes of host memory; [`Machine::doctor`] looks at everything that this needs. Who
+//! compares results with the simulator is above: the program `hwrun`, and the trials in `tests/device.rs`.
 //!
 //! # Invariants
 //!
-//! - Builds and tests on every machine.
-//! - `npu_status` changes nothing: it opens the device node and closes it, and reads files.
+//! - Builds and tests on every machine: over [`xrt_sys::fake`] where there is no NPU.
+//! - Nothing runs that was not built from the manifest beside it.
+//! - `npu_status` and `doctor` change nothing.
 
+mod artifacts;
+mod doctor;
+mod error;
+mod machine;
+mod missing;
+mod runner;
 mod status;
 
-pub use status::{Machine, Missing, Npu, NpuError, npu_status};
-pub use xrt_sys::Xrt;
+pub use artifacts::{Artifacts, ArtifactsError, Problem};
+pub use doctor::{Check, Found, Needed};
+pub use error::{PredictedMs, RunError};
+pub use machine::Machine;
+pub use missing::Missing;
+pub use runner::{Patience, Runner};
+pub use status::{Npu, NpuError, npu_status};
+pub use xrt_sys;

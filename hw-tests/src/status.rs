@@ -1,26 +1,11 @@
 //! Whether a machine has an NPU that this user can run designs on.
 
+use crate::machine::Machine;
+use crate::missing::{Missing, PHOENIX};
 use std::fmt;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use thiserror::Error;
-use xrt_sys::Xrt;
-
-/// PCI vendor and device of the Phoenix NPU (amd/xdna-driver, npu1).
-const PHOENIX: PciId = PciId { vendor: 0x1022, device: 0x1502 };
-
-/// A PCI id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct PciId {
-    vendor: u16,
-    device: u16,
-}
-
-impl fmt::Display for PciId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04x}:{:04x}", self.vendor, self.device)
-    }
-}
+use xrt_sys::Installed;
 
 /// An NPU that is ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +13,7 @@ pub struct Npu {
     /// Its device node.
     pub node: PathBuf,
     /// The runtime that reaches it.
-    pub xrt: Xrt,
+    pub xrt: Installed,
 }
 
 impl fmt::Display for Npu {
@@ -50,180 +35,31 @@ pub struct NpuError {
     pub missing: Vec<Missing>,
 }
 
-/// One thing without which designs cannot run.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum Missing {
-    /// Another operating system.
-    #[error("the NPU's driver exists for Linux; this is {os}")]
-    Linux {
-        /// This system.
-        os: &'static str,
-    },
-    /// The kernel has no driver for NPUs.
-    #[error(
-        "the kernel module amdxdna is not loaded\n    help: `modprobe amdxdna`; Linux has it since 6.14, amd/xdna-driver for older ones"
-    )]
-    Driver,
-    /// No device node.
-    #[error("{} does not exist: the driver found no NPU\n    help: see `dmesg | grep amdxdna`; the NPU can be off in the firmware setup", path.display())]
-    Node {
-        /// The node looked for.
-        path: PathBuf,
-    },
-    /// A device node of something else.
-    #[error("{} is {found}, not the Phoenix NPU, which is {}", path.display(), PHOENIX)]
-    Phoenix {
-        /// The node.
-        path: PathBuf,
-        /// Its PCI id, or that it has none.
-        found: String,
-    },
-    /// The node may not be opened.
-    #[error("{} may not be opened: {cause}\n    help: `sudo usermod -aG render $USER`, then log in again", path.display())]
-    Permission {
-        /// The node.
-        path: PathBuf,
-        /// What the system said.
-        cause: String,
-    },
-    /// The node cannot be opened for another reason.
-    #[error("{} cannot be opened: {cause}", path.display())]
-    Open {
-        /// The node.
-        path: PathBuf,
-        /// What the system said.
-        cause: String,
-    },
-    /// The driver has no firmware to load.
-    #[error("the NPU's firmware is not in {}\n    help: install linux-firmware", path.display())]
-    Firmware {
-        /// The folder looked for.
-        path: PathBuf,
-    },
-    /// Buffers could not be pinned.
-    #[error(
-        "the limit of locked memory is {limit}, buffers of the NPU need `unlimited`\n    help: `ulimit -l unlimited`, or `* - memlock unlimited` in /etc/security/limits.conf"
-    )]
-    LockedMemory {
-        /// The limit, as the system writes it.
-        limit: String,
-    },
-    /// No runtime.
-    #[error(
-        "{0}\n    help: Debian has libxrt2 and libxrt-npu2 in trixie-backports; amd/xdna-driver builds them"
-    )]
-    Xrt(xrt_sys::NotFound),
-}
-
-/// What is looked at. Tests build one; [`npu_status`] looks at this machine.
-#[derive(Clone, Debug)]
-pub struct Machine {
-    /// Name of the operating system, as `std::env::consts::OS`.
-    pub os: &'static str,
-    /// Folder that stands for `/`.
-    pub root: PathBuf,
-    /// Folders in which XRT's libraries are looked for.
-    pub library_folders: Vec<PathBuf>,
-}
-
 impl Machine {
-    /// This machine.
-    pub fn this() -> Machine {
-        let env = std::env::var_os;
-        let library_folders = xrt_sys::folders(env("LD_LIBRARY_PATH"), env("XILINX_XRT"));
-        Machine { os: std::env::consts::OS, root: PathBuf::from("/"), library_folders }
-    }
-
     /// The NPU of this machine, or everything that is missing.
     ///
     /// # Errors
     /// [`NpuError`] with one entry per thing to mend.
     pub fn npu_status(&self) -> Result<Npu, NpuError> {
-        if self.os != "linux" {
-            return Err(NpuError { missing: vec![Missing::Linux { os: self.os }] });
-        }
         let mut missing = Vec::new();
-        if !self.root.join("sys/module/amdxdna").exists() {
-            missing.push(Missing::Driver);
+        if let Err(other) = self.kernel() {
+            let hopeless = matches!(other, Missing::Linux { .. });
+            missing.push(other);
+            if hopeless {
+                return Err(NpuError { missing });
+            }
         }
-        let node = self.node(&mut missing);
-        let firmware = self.root.join(format!("lib/firmware/amdnpu/{:04x}_00", PHOENIX.device));
-        if !firmware.is_dir() {
-            missing.push(Missing::Firmware { path: firmware });
-        }
-        if let Some(limit) = self.locked_memory_limit().filter(|l| l != "unlimited") {
-            missing.push(Missing::LockedMemory { limit });
-        }
-        let xrt = xrt_sys::find_in(self.library_folders.clone());
+        missing.extend(self.driver().err());
+        let node = self.node().map_err(|why| missing.extend(why)).ok();
+        missing.extend(self.firmware_file().err());
+        missing.extend(self.firmware_version().and_then(Result::err));
+        missing.extend(self.locked_memory().err());
+        let xrt = self.xrt().map_err(|why| missing.push(why)).ok();
+        missing.extend(self.bound().err());
         match (node, xrt) {
-            (Some(node), Ok(xrt)) if missing.is_empty() => Ok(Npu { node, xrt }),
-            (_, xrt) => {
-                missing.extend(xrt.err().map(Missing::Xrt));
-                Err(NpuError { missing })
-            }
+            (Some(node), Some(xrt)) if missing.is_empty() => Ok(Npu { node, xrt }),
+            _ => Err(NpuError { missing }),
         }
-    }
-
-    /// The device node of the Phoenix NPU, if it is there and opens.
-    fn node(&self, missing: &mut Vec<Missing>) -> Option<PathBuf> {
-        let nodes = self.accelerators();
-        if nodes.is_empty() {
-            missing.push(Missing::Node { path: self.root.join("dev/accel/accel0") });
-            return None;
-        }
-        let Some(node) = nodes.iter().find(|n| self.pci_id(n) == Some(PHOENIX)) else {
-            missing.extend(nodes.into_iter().map(|path| {
-                let found =
-                    self.pci_id(&path).map_or("no PCI device".to_owned(), |id| format!("PCI device {id}"));
-                Missing::Phoenix { path, found }
-            }));
-            return None;
-        };
-        let path = node.clone();
-        match std::fs::OpenOptions::new().read(true).write(true).open(node) {
-            Ok(_) => Some(path),
-            Err(e) => {
-                missing.push(closed(path, &e));
-                None
-            }
-        }
-    }
-
-    /// `/dev/accel/accel*`, by name.
-    fn accelerators(&self) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(self.root.join("dev/accel")).into_iter().flatten().flatten();
-        let named = |e: &std::fs::DirEntry| e.file_name().to_string_lossy().starts_with("accel");
-        let mut nodes: Vec<PathBuf> = entries.filter(named).map(|e| e.path()).collect();
-        nodes.sort();
-        nodes
-    }
-
-    /// The PCI id that the kernel shows for a device node.
-    fn pci_id(&self, node: &Path) -> Option<PciId> {
-        let device = self.root.join("sys/class/accel").join(node.file_name()?).join("device");
-        let read = |name: &str| {
-            let text = std::fs::read_to_string(device.join(name)).ok()?;
-            u16::from_str_radix(text.trim().strip_prefix("0x")?, 16).ok()
-        };
-        Some(PciId { vendor: read("vendor")?, device: read("device")? })
-    }
-
-    /// The soft limit of locked memory of this process, with its unit; `None` when it is not shown.
-    fn locked_memory_limit(&self) -> Option<String> {
-        let limits = std::fs::read_to_string(self.root.join("proc/self/limits")).ok()?;
-        let line = limits.lines().find_map(|l| l.strip_prefix("Max locked memory"))?;
-        let soft = line.split_whitespace().next()?;
-        Some(if soft == "unlimited" { soft.to_owned() } else { format!("{soft} bytes") })
-    }
-}
-
-/// Why a node did not open.
-fn closed(path: PathBuf, error: &std::io::Error) -> Missing {
-    let cause = error.to_string();
-    match error.kind() {
-        ErrorKind::PermissionDenied => Missing::Permission { path, cause },
-        _ => Missing::Open { path, cause },
     }
 }
 
@@ -238,6 +74,9 @@ pub fn npu_status() -> Result<Npu, NpuError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doctor::{Check, Found, Needed};
+    use crate::machine::closed;
+    use std::io::ErrorKind;
 
     /// A machine in a folder; each file is given by path and content.
     fn machine(files: &[(&str, &str)]) -> (tempfile::TempDir, Machine) {
@@ -245,10 +84,21 @@ mod tests {
         for (path, content) in files {
             let path = folder.path().join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, content).unwrap();
+            std::fs::write(&path, content).unwrap();
+            if content.starts_with("#!") {
+                let done = std::process::Command::new("chmod").arg("+x").arg(path).status().unwrap();
+                assert!(done.success());
+            }
         }
         let root = folder.path().to_owned();
-        let machine = Machine { os: "linux", library_folders: vec![root.join("lib")], root };
+        let machine = Machine {
+            os: "linux",
+            library_folders: vec![root.join("lib")],
+            program_folders: vec![root.join("bin")],
+            peano: Some(root.join("peano")),
+            bindings: true,
+            root,
+        };
         (folder, machine)
     }
 
@@ -352,5 +202,126 @@ mod tests {
         machine.os = "macos";
         let e = machine.npu_status().unwrap_err();
         assert_eq!(e.missing, [Missing::Linux { os: "macos" }]);
+    }
+
+    const SAYS: &str = "#!/bin/sh\necho ";
+
+    /// A machine with everything.
+    fn equipped() -> Vec<(&'static str, String)> {
+        let mut files: Vec<(&str, String)> =
+            READY.iter().map(|&(path, text)| (path, text.to_owned())).collect();
+        files.extend([
+            ("proc/sys/kernel/osrelease", "6.14.2-amd64\n".to_owned()),
+            ("sys/class/accel/accel0/device/fw_version", "5.7.0.2\n".to_owned()),
+            ("bin/xrt-smi", format!("{SAYS}'  Power Mode             : Default '")),
+            ("bin/aiecc", format!("{SAYS}'aiecc (MLIR-AIE) version 1.4.2'; echo '  LLVM version 24.0.0git'")),
+            ("bin/xclbinutil", "#!/bin/sh\n".to_owned()),
+            ("peano/bin/clang++", format!("{SAYS}'clang version 21.0.0'")),
+            ("peano/bin/llvm-readelf", "#!/bin/sh\n".to_owned()),
+            ("peano/bin/llvm-objcopy", "#!/bin/sh\n".to_owned()),
+        ]);
+        files
+    }
+
+    fn doctor(files: &[(&'static str, String)]) -> (tempfile::TempDir, Vec<Check>) {
+        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+        let (folder, machine) = machine(&files);
+        let checks = machine.doctor();
+        (folder, checks)
+    }
+
+    fn bad(checks: &[Check]) -> Vec<String> {
+        checks.iter().filter(|c| matches!(c.found, Found::Bad(_))).map(Check::to_string).collect()
+    }
+
+    #[test]
+    fn the_doctor_finds_nothing_wrong_with_a_good_machine() {
+        let (_folder, checks) = doctor(&equipped());
+        assert!(checks.iter().all(|c| matches!(c.found, Found::Good(_))), "{checks:#?}");
+        let names: Vec<&str> = checks.iter().map(|c| c.name).collect();
+        let expected = [
+            "kernel",
+            "driver",
+            "device node",
+            "firmware file",
+            "firmware version",
+            "locked memory",
+            "XRT",
+            "bindings",
+            "power mode",
+            "Peano",
+            "aiecc",
+            "xclbinutil",
+        ];
+        assert_eq!(names, expected);
+        assert_eq!(checks[0].to_string(), "ok       kernel: Linux 6.14.2-amd64");
+    }
+
+    #[test]
+    fn the_doctor_has_a_remedy_for_each_fault() {
+        let faults: [(&str, &str, &str); 9] = [
+            ("proc/sys/kernel/osrelease", "6.1.0-37-amd64", "Linux 6.1.0-37-amd64 has no driver for NPUs"),
+            ("sys/class/accel/accel0/device/fw_version", "5.6.9.1", "firmware 5.6.9.1, the driver wants 5.7"),
+            (
+                "proc/self/limits",
+                "Max locked memory         8388608  8388608  bytes\n",
+                "ulimit -l unlimited",
+            ),
+            ("bin/xrt-smi", "#!/bin/sh\necho 'Power Mode : Powersaver'", "configure --pmode performance"),
+            (
+                "bin/aiecc",
+                "#!/bin/sh\necho aiecc 1.3.3",
+                "aiecc is 1.3.3, designs are emitted for releases 1.3.4",
+            ),
+            ("bin/aiecc", "#!/bin/sh\necho aiecc 1.10.0", "aiecc is 1.10.0"),
+            ("bin/aiecc", "#!/bin/sh\necho no libLLVM >&2; exit 1", "--version` fails: no libLLVM"),
+            ("peano/bin/clang++", "#!/bin/sh\nexit 1", "clang++ is not there, or does not run"),
+            ("sys/class/accel/accel0/device/device", "0x17f0", "not the Phoenix NPU"),
+        ];
+        for (path, content, message) in faults {
+            let mut files = equipped();
+            files.iter_mut().filter(|f| f.0 == path).for_each(|f| content.clone_into(&mut f.1));
+            let (_folder, checks) = doctor(&files);
+            let bad = bad(&checks);
+            assert!(bad.len() == 1 && bad[0].contains(message), "{path}: {bad:#?}");
+            let note = path == "bin/xrt-smi";
+            assert!(bad[0].starts_with(if note { "note     " } else { "MISSING  " }), "{bad:?}");
+        }
+        for (path, message) in [
+            ("sys/module/amdxdna/version", "modprobe amdxdna"),
+            ("lib/libxrt_coreutil.so.2", "XRT is not installed: no libxrt_coreutil.so.2 in"),
+            ("lib/firmware/amdnpu/1502_00/npu.sbin.xz", "install linux-firmware"),
+            ("bin/aiecc", "aiecc is neither on PATH nor"),
+            ("bin/xclbinutil", "xclbinutil is not on PATH"),
+            ("peano/bin/llvm-objcopy", "llvm-objcopy is not there"),
+        ] {
+            let files: Vec<_> = equipped().into_iter().filter(|f| f.0 != path).collect();
+            let (_folder, checks) = doctor(&files);
+            let bad = bad(&checks);
+            assert!(bad.len() == 1 && bad[0].contains(message), "{path}: {bad:#?}");
+        }
+    }
+
+    #[test]
+    fn what_the_doctor_cannot_see_is_no_fault() {
+        let unseen = ["sys/class/accel/accel0/device/fw_version", "bin/xrt-smi", "proc/sys/kernel/osrelease"];
+        let files: Vec<_> = equipped().into_iter().filter(|f| !unseen.contains(&f.0)).collect();
+        let (_folder, checks) = doctor(&files);
+        assert!(bad(&checks).is_empty());
+        let unknown: Vec<&str> =
+            checks.iter().filter(|c| matches!(c.found, Found::Unknown(_))).map(|c| c.name).collect();
+        assert_eq!(unknown, ["firmware version", "power mode"]);
+    }
+
+    #[test]
+    fn a_program_without_bindings_says_how_to_get_them() {
+        let (_folder, mut machine) = machine(&READY);
+        machine.bindings = false;
+        let e = machine.npu_status().unwrap_err().to_string();
+        assert!(e.contains("built without XRT: install libxrt-dev and libxrt-npu2, rebuild"), "{e}");
+        machine.peano = None;
+        let checks = machine.doctor();
+        let peano = checks.iter().find(|c| c.name == "Peano").unwrap();
+        assert_eq!((peano.needed, &peano.found), (Needed::ToBuild, &Found::Bad(Missing::PeanoUnset)));
     }
 }

@@ -1,4 +1,4 @@
-//! XRT, AMD's user-space runtime for the NPU, as far as Kiln uses it. Today: whether it is installed.
+//! XRT, AMD's user-space runtime for the NPU, as far as Kiln uses it.
 //!
 //! ```
 //! match xrt_sys::find() {
@@ -7,21 +7,40 @@
 //! }
 //! ```
 //!
-//! # Why there are no bindings yet
+//! An NPU design runs in an `xrt::hw_context`, which exists in C++ only: `libxrt_coreutil` exports no C function for it,
+//! and its C API cannot make a kernel from an xclbin that was registered on an NPU. So there are three layers:
 //!
-//! An NPU design runs in an `xrt::hw_context`, which exists in C++ only: `libxrt_coreutil` exports no
-//! C function for it, and its C API cannot make a kernel from an xclbin that was registered on an NPU.
-//! So the bindings will be three layers, each in a module of its own:
+//! 1. [`sys`]: a table of C functions, which `shim/kiln_xrt.cpp` fills over XRT's classes, and its declaration;
+//! 2. [`result`]: the same with errors instead of status codes;
+//! 3. [`safe`]: owned handles that keep alive what they hang on.
 //!
-//! 1. `sys`: a C++ file of `extern "C"` functions over `xrt::device`, `xclbin`, `hw_context`, `kernel`,
-//!    `bo`, `run` and `runlist`, compiled only where XRT's headers are found, and their declarations;
-//! 2. `result`: the same with errors instead of status codes;
-//! 3. `safe`: owned handles that keep alive what they hang on (a run its kernel, a kernel its context).
+//! The C++ file is compiled where XRT's headers and library are found: by pkg-config, in `XILINX_XRT`, in `/opt/xilinx/xrt`
+//! and in `/usr`. Elsewhere [`Xrt::real`] is `None` and [`WITHOUT_XRT`] says what to do. [`fake`] is a table without a
+//! device, for tests and to try things.
 //!
 //! # Invariants
 //!
 //! - Builds on every machine, with or without XRT.
-//! - The search only looks at the file system; nothing is loaded or executed.
+//! - The only `unsafe` of the workspace is in `sys`, `result`, `safe` and `fake`.
+//! - The search for XRT only looks at the file system; nothing is loaded or executed.
+
+#[allow(unsafe_code)]
+pub mod fake;
+#[allow(unsafe_code)]
+pub mod result;
+#[allow(unsafe_code)]
+pub mod safe;
+#[allow(unsafe_code)]
+pub mod sys;
+
+pub use result::{Cause, CommandState, XrtError};
+pub use safe::{Buffer, BufferKind, Context, Device, Kernel, Run, RunList, Xrt};
+
+/// What a program that was built without XRT says when it should run something.
+pub const WITHOUT_XRT: &str = "built without XRT: install libxrt-dev and libxrt-npu2, rebuild";
+
+/// With which XRT this crate was built, or why with none.
+pub const BUILD: &str = env!("KILN_XRT_BUILD");
 
 use std::ffi::OsString;
 use std::fmt;
@@ -45,7 +64,7 @@ const SYSTEM_FOLDERS: [&str; 7] = [
 
 /// An installed XRT that can reach an NPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Xrt {
+pub struct Installed {
     /// The core library.
     pub core: PathBuf,
     /// The plug-in for NPUs.
@@ -76,7 +95,7 @@ impl std::error::Error for NotFound {}
 ///
 /// # Errors
 /// [`NotFound`] has each library that is missing and every folder that was searched.
-pub fn find() -> Result<Xrt, NotFound> {
+pub fn find() -> Result<Installed, NotFound> {
     find_in(folders(std::env::var_os("LD_LIBRARY_PATH"), std::env::var_os("XILINX_XRT")))
 }
 
@@ -103,10 +122,10 @@ pub fn folders(ld_library_path: Option<OsString>, xilinx_xrt: Option<OsString>) 
 ///
 /// # Errors
 /// [`NotFound`], as [`find`].
-pub fn find_in(folders: Vec<PathBuf>) -> Result<Xrt, NotFound> {
+pub fn find_in(folders: Vec<PathBuf>) -> Result<Installed, NotFound> {
     let search = |name: &str| folders.iter().map(|f| f.join(name)).find(|p| p.is_file());
     match (search(CORE_LIBRARY), search(NPU_LIBRARY)) {
-        (Some(core), Some(npu)) => Ok(Xrt { core, npu }),
+        (Some(core), Some(npu)) => Ok(Installed { core, npu }),
         (core, npu) => {
             let found = [(CORE_LIBRARY, core.is_some()), (NPU_LIBRARY, npu.is_some())];
             let libraries = found.into_iter().filter(|(_, found)| !found).map(|(name, _)| name).collect();

@@ -7,12 +7,14 @@ mod inputs;
 mod mm4x4;
 mod relu2;
 pub mod rows;
+mod single;
 pub mod transpose;
 
 pub use cascade::{cascade, cascade_reference};
 pub use dispatch::dispatch;
 pub use mm4x4::mm4x4;
 pub use relu2::relu2;
+pub use single::{Single, single};
 
 use crate::whisper::ModelConfig;
 use crate::whisper::plan::Plan;

@@ -254,3 +254,20 @@ fn every_kernel_of_a_listed_design_is_in_the_catalogue() {
     missing.dedup();
     assert!(missing.is_empty(), "{missing:?}");
 }
+
+/// The array around a kernel changes no bit, for each kernel that runs alone.
+#[test]
+fn every_kernel_alone_on_a_core_gives_its_reference() {
+    for entry in catalogue() {
+        let case = entry.case(5, Data::Random);
+        let Some(single) = designs::single(&entry.kernel, &case) else { continue };
+        let mut host = single.host;
+        runner::run(&single.design, &mut host).unwrap_or_else(|e| panic!("{}: {e}", entry.kernel.name));
+        let out = host.last().expect("outputs");
+        for (param, range) in single.outputs {
+            let (_, expected) =
+                case.expected.iter().find(|(at, _)| *at == param).expect("a written parameter");
+            assert!(out[range] == expected[..], "{}, parameter {param}", entry.kernel.name);
+        }
+    }
+}

@@ -2,4 +2,5 @@
 
 mod designs;
 mod encoder;
+mod mlir_opt;
 mod runner;

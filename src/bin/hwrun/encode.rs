@@ -1,0 +1,227 @@
+//! `hwrun encode`.
+
+use super::session::{On, Session};
+use anyhow::{Context, Result, anyhow, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use kiln::artifacts;
+use kiln::dsl::array::Design;
+use kiln::hw::xrt_sys::Xrt;
+use kiln::hw::{Artifacts, RunError, Runner};
+use kiln::kernels::whisper::calibrate::Calibration;
+use kiln::kernels::whisper::encoder::{self, ArrayRunner, Dispatch, EncodeError, Progress, RunnerError};
+use kiln::kernels::whisper::npy::NpyWriter;
+use kiln::kernels::whisper::plan::Plan;
+use kiln::kernels::whisper::quantise::quantise_calibrated;
+use kiln::kernels::whisper::weights::EncoderWeights;
+use kiln::kernels::whisper::{ModelConfig, integer, mel, wav};
+use kiln::predict::Prediction;
+use kiln::runner::SimRunner;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Features of speech, by a Whisper encoder on the NPU, each dispatch compared with the simulator
+///
+/// DIR holds one folder of artifacts for each design of the encoder, under the design's name. Scales are measured on the
+/// recording itself.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Recording: 16 kHz mono WAV
+    #[arg(value_name = "AUDIO.wav")]
+    audio: PathBuf,
+    /// Folder of folders of artifacts
+    #[arg(long, value_name = "DIR")]
+    artifacts: PathBuf,
+    /// Sizes of the encoder [default: those of --weights, else tiny]
+    #[arg(long)]
+    model: Option<String>,
+    /// Weights, as of `kiln encode`; without, random ones
+    #[arg(long, value_name = "F")]
+    weights: Option<PathBuf>,
+    /// File to write the features to: 32-bit floats, [positions, d]
+    #[arg(long, value_name = "F.npy")]
+    out: Option<PathBuf>,
+    /// Do not simulate: no bit is compared
+    #[arg(long)]
+    no_compare: bool,
+    #[command(flatten)]
+    on: On,
+}
+
+/// Encodes on the device.
+///
+/// # Errors
+/// When an input is bad, artifacts are missing, a run fails or a bit differs.
+pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
+    let session = Session::new(&args.on)?;
+    let named = match &args.model {
+        None => None,
+        Some(name) => Some(ModelConfig::named(name).ok_or_else(|| {
+            anyhow!("no model is named \"{name}\"; there are {}", ModelConfig::NAMES.join(", "))
+        })?),
+    };
+    let weights = match &args.weights {
+        Some(path) => EncoderWeights::load(path, named.as_ref())?,
+        None => EncoderWeights::seeded(&named.unwrap_or_else(ModelConfig::tiny), 0),
+    };
+    let audio = wav::read(&args.audio)?;
+    let config = weights.config.clone();
+    let plan = Plan::new(&config, session.device().core.data_memory_bytes())?;
+    let loaded = load(&session, &args.artifacts, &plan)?;
+    let output = args.out.as_deref().map(NpyWriter::create).transpose()?;
+    if args.weights.is_none() {
+        eprintln!("note: no --weights: the weights are random, the features mean nothing");
+    }
+    let input = mel::first_frames(mel::log_mel(&audio.samples, config.mels).view(), config.frames());
+    let calibration = Calibration::measure(&weights, std::slice::from_ref(&input));
+    let model = quantise_calibrated(&weights, &calibration);
+
+    let pairs: Vec<(&Artifacts, &Design)> =
+        plan.designs().into_iter().map(|design| (&loaded[&design.name], design)).collect();
+    let mut runner = NpuRunner {
+        xrt: session.xrt(&pairs)?,
+        session: &session,
+        artifacts: &loaded,
+        open: Vec::new(),
+        contexts: session.device().host.hardware_contexts_max() as usize,
+        simulator: (!args.no_compare).then(|| SimRunner::new(session.device(), session.profile().1)),
+        measured: Duration::ZERO,
+        dispatches: 0,
+    };
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} ({elapsed}, {eta} left)")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::new(plan.dispatches(&model) as u64).with_style(style);
+    let mut watch = |at: Progress| {
+        bar.set_position(at.done as u64);
+        bar.set_message(at.next.to_owned());
+        if session.stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let quantised = integer::quantise_mel(input.view());
+    let encoded = encoder::encode(&model, &plan, quantised.view(), &mut runner, &mut watch, &mut |_, _| ());
+    bar.finish_and_clear();
+    let encoded = match encoded {
+        Err(EncodeError::Interrupted { .. }) => bail!("stopped; nothing was written"),
+        encoded => encoded?,
+    };
+    if let Some(output) = output {
+        output.finish(encoded.features.view())?;
+    }
+    let measured = runner.measured.as_secs_f64() * 1e3;
+    writeln!(out, "{} on the {}", config.name, session.place())?;
+    match &runner.simulator {
+        Some(simulator) => {
+            let p = Prediction::new(simulator.launches(), session.device(), session.profile().1);
+            let predicted = p.array_ms + p.controller_ms + p.launch_ms;
+            writeln!(out, "  {} dispatches, each equal to the simulator's in every bit", runner.dispatches)?;
+            writeln!(
+                out,
+                "  predicted {predicted:.3} ms of array, controller and launches ({}), took {measured:.3} ms: {:.2} x",
+                session.profile().0,
+                measured / predicted
+            )?;
+        }
+        None => writeln!(out, "  {} dispatches, not compared, took {measured:.3} ms", runner.dispatches)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The artifacts of every design; all problems at once.
+fn load(session: &Session, folder: &Path, plan: &Plan) -> Result<BTreeMap<String, Artifacts>> {
+    let mut problems = Vec::new();
+    let mut loaded = BTreeMap::new();
+    for design in plan.designs() {
+        let of = folder.join(&design.name);
+        let checked = session.read(&of).and_then(|found| {
+            let ours = artifacts::bundle(design, session.device())?.manifest.content;
+            if found.manifest.content != ours {
+                bail!(
+                    "{}: content {}, this model's design {} is {ours}\nhelp: emit and build it again",
+                    of.display(),
+                    found.manifest.content,
+                    design.name
+                );
+            }
+            Ok(found)
+        });
+        match checked {
+            Ok(found) => {
+                loaded.insert(design.name.clone(), found);
+            }
+            Err(e) => problems.push(format!("{e:#}")),
+        }
+    }
+    if problems.is_empty() { Ok(loaded) } else { Err(anyhow!(problems.join("\nerror: "))) }
+}
+
+/// Dispatches on the device; as many designs as it has contexts stay there, the one longest unused goes.
+struct NpuRunner<'a> {
+    session: &'a Session,
+    xrt: Xrt,
+    artifacts: &'a BTreeMap<String, Artifacts>,
+    open: Vec<(String, Runner)>,
+    contexts: usize,
+    simulator: Option<SimRunner<'a>>,
+    measured: Duration,
+    dispatches: usize,
+}
+
+impl NpuRunner<'_> {
+    /// The runner of a design, last in the list.
+    fn runner(&mut self, name: &str) -> Result<&mut Runner> {
+        if let Some(at) = self.open.iter().position(|(open, _)| open == name) {
+            let used = self.open.remove(at);
+            self.open.push(used);
+        } else {
+            if self.open.len() >= self.contexts.max(1) {
+                self.open.remove(0);
+            }
+            let artifacts = self.artifacts.get(name).with_context(|| format!("no artifacts of {name}"))?;
+            self.open.push((name.to_owned(), Runner::open(&self.xrt, artifacts)?));
+        }
+        let (_, runner) = self.open.last_mut().context("just put there")?;
+        Ok(runner)
+    }
+
+    fn dispatch(&mut self, design: &Design, host: &mut [Vec<u8>]) -> Result<Dispatch> {
+        let session = self.session;
+        let stopped = || session.stopped();
+        let mut simulated = host.to_vec();
+        let time = self.runner(&design.name)?.run(host, &session.patience(None, &stopped))?;
+        self.measured += time;
+        self.dispatches += 1;
+        if let Some(simulator) = &mut self.simulator {
+            simulator.dispatch(design, &mut simulated)?;
+            for (at, buffer) in design.sequence.buffers.iter().enumerate() {
+                if simulated[at] != host[at] {
+                    bail!(
+                        "dispatch {} ({}): buffer {} differs from the simulator's\nhelp: `hwrun run` on this design's folder shows where",
+                        self.dispatches,
+                        design.name,
+                        buffer.name
+                    );
+                }
+            }
+        }
+        Ok(Dispatch {
+            cycles: session.cycles_of(time),
+            controller_cycles: 0,
+            calls: 0,
+            ddr_bytes: 0,
+            l1_peak_bytes: 0,
+            l2_peak_bytes: 0,
+            cores: Vec::new(),
+        })
+    }
+}
+
+impl ArrayRunner for NpuRunner<'_> {
+    fn run(&mut self, design: &Design, host: &mut [Vec<u8>]) -> Result<Dispatch, RunnerError> {
+        self.dispatch(design, host).map_err(|e| match e.downcast::<RunError>() {
+            Ok(e) => e.into(),
+            Err(e) => format!("{e:#}").into(),
+        })
+    }
+}
