@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     }
     let mut trials: Vec<Trial> = Vec::new();
     for entry in catalogue::catalogue() {
-        if !entry.kernel.reads_cascade() && !entry.kernel.writes_cascade() {
+        if designs::single(&entry.kernel, &entry.case(1, Data::Random)).is_some() {
             let name = entry.kernel.name.clone();
             trials.push(Trial::test(format!("kernel::{name}"), move || said(kernel(&name, on))));
         }

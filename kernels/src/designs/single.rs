@@ -5,7 +5,8 @@ use crate::case::{Arg as CaseArg, Case};
 use crate::copy;
 use crate::designs::gemm::STACK_BYTES;
 use kiln_dsl::Verified;
-use kiln_dsl::array::{Arg, Design, DesignBuilder, MemType, Port, Tile, View};
+use kiln_dsl::array::{self, Arg, Design, DesignBuilder, MemType, Port, Tile, View};
+use kiln_dsl::device::Device;
 use kiln_dsl::kernel::{Elem, Kernel, Param, ParamKind, verify};
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ pub struct Single {
     pub design: Design,
     /// Host buffers before the run: inputs, where the kernel has some, then outputs.
     pub host: Vec<Vec<u8>>,
-    /// Of each parameter that the kernel writes, where it lies in the last buffer.
+    /// Of each parameter that the case has a result for, where it lies in the last buffer.
     pub outputs: Vec<(usize, Range<usize>)>,
 }
 
@@ -30,10 +31,11 @@ struct Place {
     output: Option<u32>,
 }
 
-/// The design of `kernel` for `case`; `None` for a kernel of a cascade, which needs its neighbour.
+/// The design of `kernel` for `case`. `None` for a kernel of a cascade, which needs its neighbour, and for one that npu1's L1
+/// does not hold with all its data going in and coming out.
 ///
 /// What the kernel keeps between calls starts as zeros. Parameters that it reads and writes are copied from the input to the
-/// output first.
+/// output first; so are those that it only writes, where L1 has room: what it leaves alone then comes out as in the case.
 ///
 /// # Panics
 /// When the case is not the kernel's.
@@ -42,17 +44,29 @@ pub fn single(kernel: &Verified<Kernel>, case: &Case) -> Option<Single> {
         return None;
     }
     assert_eq!(kernel.params.len(), case.args.len(), "arguments of {}", kernel.name);
+    [true, false].into_iter().find_map(|outputs_go_in| {
+        let single = with_places(kernel, case, outputs_go_in);
+        array::verify(single.design.clone(), Device::npu1()).is_ok().then_some(single)
+    })
+}
+
+fn with_places(kernel: &Verified<Kernel>, case: &Case, outputs_go_in: bool) -> Single {
     let mut sizes = [0u32; 2];
     let mut take = |at: usize, p: &Param| {
         let first = sizes[at].next_multiple_of(ALIGN.max(p.align_bytes));
         sizes[at] = first + padded(p);
         first
     };
+    let goes_in = |kind: &ParamKind| match kind {
+        ParamKind::In | ParamKind::InOut => true,
+        ParamKind::Out => outputs_go_in,
+        _ => false,
+    };
     let places: Vec<Place> = kernel
         .params
         .iter()
         .map(|p| Place {
-            input: matches!(p.kind, ParamKind::In | ParamKind::InOut).then(|| take(0, p)),
+            input: goes_in(&p.kind).then(|| take(0, p)),
             output: matches!(p.kind, ParamKind::Out | ParamKind::InOut).then(|| take(1, p)),
         })
         .collect();
@@ -65,11 +79,13 @@ pub fn single(kernel: &Verified<Kernel>, case: &Case) -> Option<Single> {
     if sizes[0] == 0 {
         host.remove(0);
     }
+    // What the case says nothing of is the kernel's own work space.
+    let is_result = |at: usize| case.expected.iter().any(|(param, _)| *param == at);
     let outputs = places.iter().zip(&kernel.params).enumerate().filter_map(|(at, (place, p))| {
-        let first = place.output? as usize;
+        let first = place.output.filter(|_| is_result(at))? as usize;
         Some((at, first..first + p.bytes() as usize))
     });
-    Some(Single { outputs: outputs.collect(), design: design(kernel, case, &places, sizes), host })
+    Single { outputs: outputs.collect(), design: design(kernel, case, &places, sizes), host }
 }
 
 /// Bytes of a parameter, up to what the copying kernel takes.
@@ -100,7 +116,8 @@ fn design(kernel: &Verified<Kernel>, case: &Case, places: &[Place], sizes: [u32;
         })
         .collect();
     let mut copies: Vec<(u32, _)> = Vec::new();
-    for p in kernel.params.iter().filter(|p| p.kind == ParamKind::InOut) {
+    let both = |place: &&Place| place.input.is_some() && place.output.is_some();
+    for (p, _) in kernel.params.iter().zip(places).filter(|(_, place)| both(place)) {
         let len = padded(p);
         if copies.iter().all(|(known, _)| *known != len) {
             let copy = verify(copy::copy_i8(len)).unwrap_or_else(|e| panic!("{e}"));

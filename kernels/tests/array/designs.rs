@@ -258,9 +258,13 @@ fn every_kernel_of_a_listed_design_is_in_the_catalogue() {
 /// The array around a kernel changes no bit, for each kernel that runs alone.
 #[test]
 fn every_kernel_alone_on_a_core_gives_its_reference() {
+    let mut left_out = Vec::new();
     for entry in catalogue() {
         let case = entry.case(5, Data::Random);
-        let Some(single) = designs::single(&entry.kernel, &case) else { continue };
+        let Some(single) = designs::single(&entry.kernel, &case) else {
+            left_out.push(entry.kernel.name.clone());
+            continue;
+        };
         let mut host = single.host;
         runner::run(&single.design, &mut host).unwrap_or_else(|e| panic!("{}: {e}", entry.kernel.name));
         let out = host.last().expect("outputs");
@@ -270,4 +274,6 @@ fn every_kernel_alone_on_a_core_gives_its_reference() {
             assert!(out[range] == expected[..], "{}, parameter {param}", entry.kernel.name);
         }
     }
+    // Their tables ask for banks that their data, twice, takes.
+    assert!(left_out.iter().all(|name| name.starts_with("attention_block")), "{left_out:?}");
 }

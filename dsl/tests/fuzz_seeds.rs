@@ -3,10 +3,10 @@
 use kiln_dsl::emit::{decode_insts, insts_from_bytes, parse_mlir};
 use std::path::Path;
 
-/// Files of a target's corpus, by name.
-fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
-    let entries = folder.read_dir().expect("a corpus").map(|entry| entry.expect("an entry").path());
+/// Files of a target, by name.
+fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(target);
+    let entries = folder.read_dir().expect("seeds").map(|entry| entry.expect("an entry").path());
     let mut files: Vec<(String, Vec<u8>)> =
         entries.map(|path| (path.display().to_string(), std::fs::read(&path).expect("readable"))).collect();
     files.sort();
@@ -16,7 +16,7 @@ fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
 
 #[test]
 fn streams_decode_to_themselves_or_are_refused() {
-    for (name, bytes) in corpus("decode_insts") {
+    for (name, bytes) in seeds("decode_insts") {
         let Ok(words) = insts_from_bytes(&bytes) else { continue };
         if let Ok(insts) = decode_insts(&words) {
             assert_eq!(insts.encode(), words, "{name}");
@@ -27,7 +27,7 @@ fn streams_decode_to_themselves_or_are_refused() {
 
 #[test]
 fn text_is_a_design_or_an_error_with_a_place() {
-    for (name, bytes) in corpus("parse_mlir") {
+    for (name, bytes) in seeds("parse_mlir") {
         if let Err(e) = parse_mlir(&String::from_utf8_lossy(&bytes)) {
             assert!(e.line >= 1 && e.column >= 1, "{name}: {e}");
         }
