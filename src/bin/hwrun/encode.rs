@@ -13,9 +13,10 @@ use kiln::kernels::whisper::npy::NpyWriter;
 use kiln::kernels::whisper::plan::Plan;
 use kiln::kernels::whisper::quantise::quantise_calibrated;
 use kiln::kernels::whisper::weights::EncoderWeights;
-use kiln::kernels::whisper::{ModelConfig, integer, mel, wav};
+use kiln::kernels::whisper::{ModelConfig, audio, integer, mel};
 use kiln::predict::Prediction;
 use kiln::runner::SimRunner;
+use ndarray::{Axis, concatenate};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -29,8 +30,8 @@ use std::time::Duration;
 /// recording itself.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Recording: 16 kHz mono WAV
-    #[arg(value_name = "AUDIO.wav")]
+    /// Recording, as of `kiln encode`
+    #[arg(value_name = "AUDIO")]
     audio: PathBuf,
     /// Folder of folders of artifacts
     #[arg(long, value_name = "DIR")]
@@ -67,7 +68,7 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         Some(path) => EncoderWeights::load(path, named.as_ref())?,
         None => EncoderWeights::seeded(&named.unwrap_or_else(ModelConfig::tiny), 0),
     };
-    let audio = wav::read(&args.audio)?;
+    let audio = audio::read(&args.audio)?;
     let config = weights.config.clone();
     let plan = Plan::new(&config, session.device().core.data_memory_bytes())?;
     let loaded = load(&session, &args.artifacts, &plan)?;
@@ -75,8 +76,10 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     if args.weights.is_none() {
         eprintln!("note: no --weights: the weights are random, the features mean nothing");
     }
-    let input = mel::first_frames(mel::log_mel(&audio.samples, config.mels).view(), config.frames());
-    let calibration = Calibration::measure(&weights, std::slice::from_ref(&input));
+    let spectrogram =
+        |window: &[f32]| mel::first_frames(mel::log_mel(window, config.mels).view(), config.frames());
+    let windows: Vec<_> = audio.windows().map(spectrogram).collect();
+    let calibration = Calibration::measure(&weights, &windows);
     let model = quantise_calibrated(&weights, &calibration);
 
     let pairs: Vec<(&Artifacts, &Design)> =
@@ -93,21 +96,28 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     };
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} ({elapsed}, {eta} left)")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::new(plan.dispatches(&model) as u64).with_style(style);
-    let mut watch = |at: Progress| {
-        bar.set_position(at.done as u64);
-        bar.set_message(at.next.to_owned());
-        if session.stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    };
-    let quantised = integer::quantise_mel(input.view());
-    let encoded = encoder::encode(&model, &plan, quantised.view(), &mut runner, &mut watch, &mut |_, _| ());
+    let each = plan.dispatches(&model);
+    let bar = ProgressBar::new((windows.len() * each) as u64).with_style(style);
+    let mut features = Vec::new();
+    for (window, input) in windows.iter().enumerate() {
+        let mut watch = |at: Progress| {
+            bar.set_position((window * each + at.done) as u64);
+            bar.set_message(at.next.to_owned());
+            if session.stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let quantised = integer::quantise_mel(input.view());
+        match encoder::encode(&model, &plan, quantised.view(), &mut runner, &mut watch, &mut |_, _| ()) {
+            Err(EncodeError::Interrupted { .. }) => {
+                bar.finish_and_clear();
+                bail!("stopped; nothing was written");
+            }
+            encoded => features.push(encoded?.features),
+        }
+    }
     bar.finish_and_clear();
-    let encoded = match encoded {
-        Err(EncodeError::Interrupted { .. }) => bail!("stopped; nothing was written"),
-        encoded => encoded?,
-    };
     if let Some(output) = output {
-        output.finish(encoded.features.view())?;
+        let views: Vec<_> = features.iter().map(|part| part.view()).collect();
+        output.finish(concatenate(Axis(0), &views)?.view())?;
     }
     let measured = runner.measured.as_secs_f64() * 1e3;
     writeln!(out, "{} on the {}", config.name, session.place())?;
