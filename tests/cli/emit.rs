@@ -54,6 +54,11 @@ fn every_design_is_emitted_with_what_the_simulator_makes_of_it() {
             let bytes = fs::read(folder.path(&format!("{name}/{}", file.path))).expect("listed and written");
             assert_eq!(Sha::of(&bytes), file.sha256, "{name}: {}", file.path);
         }
+        assert!(manifest.limits.cores.iter().all(|core| core.stack_bytes >= 2048), "{name}");
+        let mlir = fs::read_to_string(folder.path(&format!("{name}/aie.mlir"))).expect("text");
+        let stacks =
+            manifest.limits.cores.iter().map(|core| format!("{{stack_size = {} : i32}}", core.stack_bytes));
+        stacks.for_each(|stack| assert!(mlir.contains(&stack), "{name}: {stack}"));
         let expected = manifest.expected.expect("every listed design has inputs");
         assert!(expected.predicted_cycles > 0, "{name}");
         for (at, buffer) in manifest.buffers.iter().enumerate() {
@@ -64,6 +69,17 @@ fn every_design_is_emitted_with_what_the_simulator_makes_of_it() {
         let bare = Manifest::read(&folder.path(name)).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!((bare.content, bare.expected), (manifest.content, None), "{name}");
     }
+}
+
+#[test]
+fn loops_say_what_the_schedule_does() {
+    let folder = Folder::new();
+    kiln(&["emit", "mm4x4", "--no-expected", "--out", &folder.arg("d")]).success();
+    let kernel = fs::read_to_string(folder.path("d/kernels/matmul_i8_i32_64x64x64.cc")).expect("text");
+    assert!(
+        kernel.contains("// Predicted: ") && kernel.contains("KILN_PIPELINE KILN_MIN_TRIPS("),
+        "{kernel}"
+    );
 }
 
 #[test]

@@ -9,15 +9,18 @@
 #if defined(__chess__)
 #define KILN_PIPELINE [[chess::prepare_for_pipelining]]
 #define KILN_MIN_TRIPS(n) [[chess::min_loop_count(n)]]
+#define KILN_MAX_TRIPS(n) [[chess::max_loop_count(n)]]
 #define KILN_UNROLL [[chess::unroll_loop()]]
 #elif defined(__AIENGINE__) || defined(__AIECC__)
-// Peano pipelines innermost loops by itself and wants their least trip count.
+// Peano pipelines innermost loops by itself and wants the range of their trip counts.
 #define KILN_PIPELINE
 #define KILN_MIN_TRIPS(n) KILN_PRAGMA(clang loop min_iteration_count(n))
+#define KILN_MAX_TRIPS(n) KILN_PRAGMA(clang loop max_iteration_count(n))
 #define KILN_UNROLL KILN_PRAGMA(clang loop unroll(full))
 #else
 #define KILN_PIPELINE
 #define KILN_MIN_TRIPS(n)
+#define KILN_MAX_TRIPS(n)
 #define KILN_UNROLL
 #endif
 

@@ -4,6 +4,7 @@ use crate::entity::entity;
 use crate::kernel::{Elem, Kernel, Loc};
 use crate::sequence::Sequence;
 use crate::verified::Verified;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -369,6 +370,27 @@ impl Design {
     /// A kernel by id.
     pub fn kernel(&self, id: KernelId) -> &Verified<Kernel> {
         &self.kernels[id.index()]
+    }
+    /// Names of the kernels that a core calls, sorted.
+    pub fn called_by(&self, core: &Core) -> BTreeSet<&str> {
+        fn collect<'d>(design: &'d Design, body: &[Stmt], out: &mut BTreeSet<&'d str>) {
+            for stmt in body {
+                match stmt {
+                    Stmt::Call { kernel, .. } => {
+                        out.insert(&design.kernel(*kernel).name);
+                    }
+                    Stmt::Loop { body, .. } => collect(design, body, out),
+                    Stmt::Switch { cases, default, .. } => {
+                        cases.iter().for_each(|(_, body)| collect(design, body, out));
+                        collect(design, default, out);
+                    }
+                    Stmt::Acquire { .. } | Stmt::Release { .. } => {}
+                }
+            }
+        }
+        let mut names = BTreeSet::new();
+        collect(self, &core.body, &mut names);
+        names
     }
     /// A local buffer by id.
     pub fn local(&self, id: LocalId) -> &LocalBuffer {

@@ -8,15 +8,16 @@ pub use manifest::{
 };
 
 use super::{
-    CppError, InstsError, MLIR_AIE_SPAN, MlirError, emit_cpp, emit_insts, emit_mlir, insts_to_bytes,
+    CppError, InstsError, LoopPlans, MLIR_AIE_SPAN, MlirError, emit_cpp, emit_cpp_scheduled, emit_insts,
+    emit_mlir, insts_to_bytes,
 };
 use crate::array::lowered::Lowered;
-use crate::array::{Core, Design, Stmt};
+use crate::array::{Core, Design};
 use crate::device::Device;
 use crate::native::KILN_KERNEL_H;
 use crate::sequence::Command;
 use crate::verified::Verified;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use thiserror::Error;
 
@@ -102,7 +103,8 @@ fn file(path: &str, bytes: Vec<u8>) -> BundleFile {
     BundleFile { path: path.to_owned(), bytes, executable: false }
 }
 
-/// The artifacts of a design; `lowered` is its lowering. The same design gives the same bytes.
+/// The artifacts of a design; `lowered` is its lowering, `plans` has the schedules of kernels by name, where they are known.
+/// The same design and plans give the same bytes.
 ///
 /// The manifest's `expected` is left to those who can simulate.
 ///
@@ -112,6 +114,7 @@ pub fn emit_bundle(
     design: &Verified<Design>,
     lowered: &Lowered,
     device: &Device,
+    plans: &BTreeMap<String, LoopPlans>,
 ) -> Result<Bundle, BundleError> {
     let words = emit_insts(design, lowered, device)?;
     let mut files = vec![
@@ -121,7 +124,11 @@ pub fn emit_bundle(
     let mut kernels: Vec<&str> = Vec::new();
     for kernel in &design.kernels {
         let path = format!("kernels/{}.cc", kernel.name);
-        let bytes = emit_cpp(kernel)?.into_bytes();
+        let text = match plans.get(&kernel.name) {
+            Some(plans) => emit_cpp_scheduled(kernel, plans)?,
+            None => emit_cpp(kernel)?,
+        };
+        let bytes = text.into_bytes();
         match files.iter().find(|f| f.path == path) {
             None => {
                 kernels.push(&kernel.name);
@@ -218,28 +225,11 @@ fn buffers(design: &Design) -> Vec<ManifestBuffer> {
 }
 
 fn core_limits(design: &Design, core: &Core, device: &Device) -> CoreLimits {
-    fn called<'d>(design: &'d Design, body: &[Stmt], out: &mut BTreeSet<&'d str>) {
-        for stmt in body {
-            match stmt {
-                Stmt::Call { kernel, .. } => {
-                    out.insert(&design.kernel(*kernel).name);
-                }
-                Stmt::Loop { body, .. } => called(design, body, out),
-                Stmt::Switch { cases, default, .. } => {
-                    cases.iter().for_each(|(_, body)| called(design, body, out));
-                    called(design, default, out);
-                }
-                Stmt::Acquire { .. } | Stmt::Release { .. } => {}
-            }
-        }
-    }
-    let mut kernels = BTreeSet::new();
-    called(design, &core.body, &mut kernels);
     CoreLimits {
         column: core.tile.col,
         row: core.tile.row,
         stack_bytes: core.stack_bytes.unwrap_or(device.core.default_stack_bytes()),
-        kernels: kernels.into_iter().map(str::to_owned).collect(),
+        kernels: design.called_by(core).into_iter().map(str::to_owned).collect(),
     }
 }
 

@@ -27,6 +27,7 @@ use crate::num::{Rounding, Saturation};
 pub(crate) use names::type_name;
 use names::{Names, element};
 pub(crate) use pointer::c_element;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Why a verified kernel could not be printed as C++.
@@ -81,13 +82,38 @@ pub enum CppError {
     },
 }
 
+/// What a schedule says of a loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoopPlan {
+    /// Cycles from one iteration to the next.
+    pub interval_cycles: u32,
+    /// Iterations in flight; 1: not pipelined.
+    pub stages: u32,
+}
+
+/// The innermost loops of one kernel as scheduled, by operation.
+pub type LoopPlans = BTreeMap<OpId, LoopPlan>;
+
 /// The kernel as one C++ translation unit: `extern "C" void name(...)` with a bare pointer for every
 /// memory parameter (const when only read, always `__restrict`) and `int32_t` for run-time integers.
+/// Loops that their author wants pipelined ask the compiler for it.
 ///
 /// # Errors
 /// When the op table lacks a form or a template does not fit its operation.
 pub fn emit_cpp(kernel: &Verified<Kernel>) -> Result<String, CppError> {
-    let mut e = Emitter { kernel, names: Names::new(kernel), out: String::new(), depth: 0 };
+    emit(kernel, None)
+}
+
+/// As [`emit_cpp`], but the loops that ask to be pipelined are those that a schedule pipelines, and say how.
+///
+/// # Errors
+/// As [`emit_cpp`].
+pub fn emit_cpp_scheduled(kernel: &Verified<Kernel>, plans: &LoopPlans) -> Result<String, CppError> {
+    emit(kernel, Some(plans))
+}
+
+fn emit(kernel: &Verified<Kernel>, plans: Option<&LoopPlans>) -> Result<String, CppError> {
+    let mut e = Emitter { kernel, plans, names: Names::new(kernel), out: String::new(), depth: 0 };
     e.header();
     e.depth = 1;
     e.block(Kernel::BODY)?;
@@ -122,6 +148,7 @@ pub(crate) const fn saturation_name(mode: Saturation) -> &'static str {
 
 struct Emitter<'a> {
     kernel: &'a Kernel,
+    plans: Option<&'a LoopPlans>,
     names: Names,
     out: String,
     depth: usize,
@@ -325,14 +352,21 @@ impl Emitter<'_> {
             _ => 0,
         };
         let min_trips = hint.min_trips.max(trips);
+        let plan = self.plans.map(|plans| plans.get(&id).copied().filter(|plan| plan.stages > 1));
         let mut hints = Vec::new();
-        if hint.pipeline {
+        if plan.map_or(hint.pipeline, |plan| plan.is_some()) {
             hints.push("KILN_PIPELINE".to_string());
         }
         if hint.unroll {
             hints.push("KILN_UNROLL".to_string());
         } else if min_trips > 0 {
             hints.push(format!("KILN_MIN_TRIPS({min_trips})"));
+            if trips > 0 {
+                hints.push(format!("KILN_MAX_TRIPS({trips})"));
+            }
+        }
+        if let Some(LoopPlan { interval_cycles, stages }) = plan.flatten() {
+            self.line(&format!("// Predicted: {interval_cycles} cycles an iteration, {stages} in flight."));
         }
         if !hints.is_empty() {
             self.line(&hints.join(" "));

@@ -7,7 +7,7 @@ mod mlir;
 mod mlir_parse;
 pub use bundle::{Bundle, BundleError, BundleFile, Manifest, emit_bundle};
 pub(crate) use cpp::c_element;
-pub use cpp::{CppError, emit_cpp};
+pub use cpp::{CppError, LoopPlan, LoopPlans, emit_cpp, emit_cpp_scheduled};
 #[cfg(test)]
 pub(crate) use cpp::{template, type_name};
 pub use insts::{

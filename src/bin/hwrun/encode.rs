@@ -7,13 +7,12 @@ use kiln::artifacts;
 use kiln::dsl::array::Design;
 use kiln::hw::xrt_sys::Xrt;
 use kiln::hw::{Artifacts, RunError, Runner};
-use kiln::kernels::whisper::calibrate::Calibration;
 use kiln::kernels::whisper::encoder::{self, ArrayRunner, Dispatch, EncodeError, Progress, RunnerError};
 use kiln::kernels::whisper::npy::NpyWriter;
 use kiln::kernels::whisper::plan::Plan;
-use kiln::kernels::whisper::quantise::quantise_calibrated;
-use kiln::kernels::whisper::weights::EncoderWeights;
-use kiln::kernels::whisper::{ModelConfig, audio, integer, mel};
+use kiln::kernels::whisper::quantise::Quantised;
+use kiln::kernels::whisper::scheme::Scheme;
+use kiln::kernels::whisper::{EncoderWeights, ModelConfig, audio, mel};
 use kiln::predict::Prediction;
 use kiln::runner::SimRunner;
 use ndarray::{Axis, concatenate};
@@ -70,7 +69,9 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     };
     let audio = audio::read(&args.audio)?;
     let config = weights.config.clone();
-    let plan = Plan::new(&config, session.device().core.data_memory_bytes())?;
+    let scheme = Scheme::default();
+    let recipe = scheme.recipe().with_context(|| format!("scheme {scheme} has no designs for the array"))?;
+    let plan = Plan::new(&config, &recipe, session.device().core.data_memory_bytes())?;
     let loaded = load(&session, &args.artifacts, &plan)?;
     let output = args.out.as_deref().map(NpyWriter::create).transpose()?;
     if args.weights.is_none() {
@@ -79,8 +80,7 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     let spectrogram =
         |window: &[f32]| mel::first_frames(mel::log_mel(window, config.mels).view(), config.frames());
     let windows: Vec<_> = audio.windows().map(spectrogram).collect();
-    let calibration = Calibration::measure(&weights, &windows);
-    let model = quantise_calibrated(&weights, &calibration);
+    let model = Quantised::new(&weights, &windows, scheme)?.model;
 
     let pairs: Vec<(&Artifacts, &Design)> =
         plan.designs().into_iter().map(|design| (&loaded[&design.name], design)).collect();
@@ -96,7 +96,7 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     };
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} ({elapsed}, {eta} left)")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
-    let each = plan.dispatches(&model);
+    let each = plan.dispatches();
     let bar = ProgressBar::new((windows.len() * each) as u64).with_style(style);
     let mut features = Vec::new();
     for (window, input) in windows.iter().enumerate() {
@@ -105,8 +105,8 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
             bar.set_message(at.next.to_owned());
             if session.stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let quantised = integer::quantise_mel(input.view());
-        match encoder::encode(&model, &plan, quantised.view(), &mut runner, &mut watch, &mut |_, _| ()) {
+        let mel = model.input(input.view()).widened();
+        match encoder::encode(&model, &plan, mel.view(), &mut runner, &mut watch, &mut |_, _| ()) {
             Err(EncodeError::Interrupted { .. }) => {
                 bar.finish_and_clear();
                 bail!("stopped; nothing was written");

@@ -7,7 +7,7 @@ fn bundle(design: Design) -> Bundle {
     let device = Device::npu1();
     let design = verify(design, device).unwrap_or_else(|e| panic!("{e}"));
     let lowered = lower(&design, device, LowerMode::Dynamic).unwrap_or_else(|e| panic!("{e}"));
-    emit_bundle(&design, &lowered, device).unwrap_or_else(|e| panic!("{e}"))
+    emit_bundle(&design, &lowered, device, &BTreeMap::new()).unwrap_or_else(|e| panic!("{e}"))
 }
 
 #[test]

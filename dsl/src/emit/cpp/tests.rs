@@ -53,3 +53,27 @@ fn carried_values_that_change_places() {
     });
     insta::assert_snapshot!(emit_cpp(&kernel).expect("emits"));
 }
+
+#[test]
+fn loops_that_a_schedule_pipelines_say_so() {
+    let kernel = build("relu_i8", |k| {
+        let x = k.input::<i8>("x", [2048]);
+        let y = k.output::<i8>("y", [2048]);
+        let zero = k.zeros::<i8, 64>();
+        k.pipelined(1).for_step(0, 2048, 64, |i| y.store(i, x.load::<64>(i).max(zero)));
+    });
+    let ops = &kernel.block(Kernel::BODY).ops;
+    let looped = *ops.iter().find(|&&op| kernel.op(op).body.is_some()).expect("a loop");
+    let emitted = |stages| {
+        let plan = LoopPlan { interval_cycles: 2, stages };
+        emit_cpp_scheduled(&kernel, &LoopPlans::from([(looped, plan)])).expect("emits")
+    };
+    let pipelined = emitted(4);
+    let trips = "KILN_MIN_TRIPS(32) KILN_MAX_TRIPS(32)\n";
+    assert!(pipelined.contains("// Predicted: 2 cycles an iteration, 4 in flight.\n"), "{pipelined}");
+    assert!(pipelined.contains(&format!("KILN_PIPELINE {trips}")), "{pipelined}");
+    let plain = emitted(1);
+    assert!(plain.contains(trips) && !plain.contains("KILN_PIPELINE"), "{plain}");
+    assert_eq!(emit_cpp_scheduled(&kernel, &LoopPlans::new()).expect("emits"), plain);
+    assert!(emit_cpp(&kernel).expect("emits").contains("KILN_PIPELINE"));
+}

@@ -230,7 +230,10 @@ pub fn decode_insts(words: &[u32]) -> Result<Insts, DecodeError> {
 
 fn unknown_generation(got: u8) -> DecodeError {
     let devices = Device::BUILT_IN.iter().filter_map(|name| Device::named(name).ok());
-    DecodeError::Generation { got, known: devices.map(|d| d.instructions.device_generation()).collect() }
+    let mut known: Vec<u32> = devices.map(|d| d.instructions.device_generation()).collect();
+    known.sort_unstable();
+    known.dedup();
+    DecodeError::Generation { got, known }
 }
 
 fn header(first: u32, second: u32) -> Result<InstsHeader, DecodeError> {
