@@ -3,7 +3,12 @@
 use crate::attention::{self, AttentionShape};
 use crate::case::Entry;
 use crate::matmul::{Block, Left, MatmulShape, Product};
-use crate::{copy, gelu, layernorm, matmul, relu, requantise, residual_add, softmax, transpose, zero};
+use crate::matmul_bf16::{Bf16Matmul, Out};
+use crate::matmul_whole::{Form, WholeMatmul};
+use crate::{
+    copy, gelu, layernorm, matmul, matmul_bf16, matmul_whole, relu, requantise, residual_add, softmax,
+    transpose, zero,
+};
 use kiln_dsl::kernel::Elem;
 
 /// The kernels, by name in order.
@@ -51,6 +56,11 @@ pub fn catalogue() -> Vec<Entry> {
     entries.push(requantise::entry_rows(64, 96, Elem::I8));
     entries.push(residual_add::entry(1536));
     entries.extend([1024, 3072, 6144].map(zero::entry));
+    let whole = |block, form| matmul_whole::entry(WholeMatmul { m: 64, k: 192, n: 64, block, form });
+    entries.extend([[4, 2], [2, 2]].map(|block| whole(block, Form::Loop)));
+    entries.extend([[2, 2], [2, 1]].map(|block| whole(block, Form::Flat)));
+    entries.push(matmul_bf16::entry(Bf16Matmul { m: 64, k: 64, n: 64, out: Out::Bf16 }));
+    entries.push(matmul_bf16::entry(Bf16Matmul { m: 32, k: 32, n: 32, out: Out::F32 }));
     entries.sort_by(|a, b| a.kernel.name.cmp(&b.kernel.name));
     entries
 }

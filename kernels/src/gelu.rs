@@ -2,6 +2,9 @@
 //!
 //! Input and output are i16 with one power-of-two scale `2^-k`, `k` in 5..=13. Segments are centred on multiples of
 //! 1/32 and the index is the argument rounded to nearest, so the kernel stays in one rounding mode.
+//!
+//! Core time: 32 values take at least 28 cycles, 896 for 1024. The ideal schedule predicts 1,200, where vector registers
+//! bound it, and `peano` 1,969, which needs one register for each value of an iteration (`kernels/tests/core_time.rs`).
 
 use crate::case::{Arg, Case, Entry, bytes_of};
 use kiln_dsl::kernel::Kernel;

@@ -293,7 +293,8 @@ pub fn entry(shape: MatmulShape) -> Entry {
     })
 }
 
-fn case<L>(source: &mut Source, shape: MatmulShape, range: [i64; 2]) -> Case
+/// Random arguments of a shape's kernel, and what it gives.
+pub(crate) fn case<L>(source: &mut Source, shape: MatmulShape, range: [i64; 2]) -> Case
 where
     L: bytemuck::Pod + Default + TryFrom<i64> + Into<i64>,
 {

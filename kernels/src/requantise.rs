@@ -169,7 +169,7 @@ impl<'k> Columns<'k> {
     /// The parameters of tile column `j`.
     pub(crate) fn of_tile(&self, j: Scalar<'k>) -> TileColumns<'k> {
         TileColumns {
-            bias: four_rows(self.bias.load::<8>(j * 8)).ups(0),
+            bias: four_rows(self.bias.load::<8>(j * 8)),
             mult: four_rows(self.mult.load::<8>(j * 8)),
             acc_shift: self.acc_shift,
         }
@@ -184,7 +184,7 @@ impl<'k> Columns<'k> {
 /// The parameters of the eight columns of one tile column, once for each of its rows.
 #[derive(Clone, Copy)]
 pub(crate) struct TileColumns<'k> {
-    bias: Accum<'k, Acc32, 32>,
+    bias: Vector<'k, i32, 32>,
     mult: Vector<'k, i16, 32>,
     acc_shift: Scalar<'k>,
 }
@@ -193,7 +193,17 @@ impl<'k> TileColumns<'k> {
     /// `srs16(sum + bias, acc_shift) * mult` of a 4x8 tile; what is left is the shift by
     /// [`Columns::out_shift`] to the output's type.
     pub(crate) fn requantise(&self, sum: Accum<'k, Acc32, 32>) -> Accum<'k, Acc32, 32> {
-        (sum + self.bias).srs::<i16>(self.acc_shift).times(self.mult)
+        self.scale(sum + self.start())
+    }
+
+    /// The bias, for a sum to start from: in 32-bit lanes, which wrap, as good as added at the end.
+    pub(crate) fn start(&self) -> Accum<'k, Acc32, 32> {
+        self.bias.ups(0)
+    }
+
+    /// As [`TileColumns::requantise`], of a sum that started from the bias.
+    pub(crate) fn scale(&self, sum: Accum<'k, Acc32, 32>) -> Accum<'k, Acc32, 32> {
+        sum.srs::<i16>(self.acc_shift).times(self.mult)
     }
 }
 
@@ -284,7 +294,7 @@ where
                 let multipliers = twice.shuffle(twice, T64_2X8_LO);
                 let h = acc.load(i, j).ups::<Acc32>(0).srs::<i16>(columns.acc_shift);
                 let t = h.times::<Acc32, i16>(multipliers).srs::<i16>(row_shift);
-                out.store(i, j, tile.bias.mac(t, tile.mult).srs::<E>(columns.out_shift()));
+                out.store(i, j, tile.start().mac(t, tile.mult).srs::<E>(columns.out_shift()));
             });
         });
     })

@@ -35,7 +35,10 @@ pub(super) fn pipelining(compiler: Compiler, hint: LoopHint, trips_min: u64) -> 
         // Its pipeliner after register allocation needs two known iterations; the one before
         // allocation guards the loop, and keeps no value longer than an interval.
         Compiler::Peano if trips >= 2 => Some(Pipelining { names: Names::One, stages_max: trips }),
-        Compiler::Peano => Some(Pipelining { names: Names::OneFromIssue, stages_max: GUARDED_STAGES }),
+        Compiler::Peano if hint.pipeline => {
+            Some(Pipelining { names: Names::OneFromIssue, stages_max: GUARDED_STAGES })
+        }
+        Compiler::Peano => None,
         Compiler::Chess if hint.pipeline && trips >= 2 => {
             Some(Pipelining { names: Names::Many, stages_max: trips })
         }

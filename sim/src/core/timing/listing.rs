@@ -5,7 +5,7 @@ use super::modulo::Limit;
 use super::registers::RegisterFile;
 use super::resources::{SLOTS, SRS_UNIT, bits};
 use kiln_dsl::kernel::ops::Slot;
-use kiln_dsl::kernel::{Kernel, OpId};
+use kiln_dsl::kernel::{Kernel, OpId, ParamId};
 
 /// One instruction in its slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Issued {
     pub mnemonic: &'static str,
     /// The operation it is of; `None` for what the compiler adds: loop registers, pointers, branches.
     pub op: Option<OpId>,
+    /// The parameter whose memory it accesses.
+    pub accesses: Option<ParamId>,
     /// Iteration, counted from the first that runs here.
     pub iteration: u32,
 }
@@ -35,9 +37,9 @@ pub enum SectionKind {
     /// Runs once where it stands; the start and the end of pipelined loops are in it.
     Straight,
     /// A hardware loop.
-    Loop(LoopFacts),
+    Loop(OpId, LoopFacts),
     /// A loop around the sections that are deeper than it.
-    Nest,
+    Nest(OpId),
 }
 
 /// What a schedule says of an innermost loop.
@@ -45,6 +47,8 @@ pub enum SectionKind {
 pub struct LoopFacts {
     /// Cycles from one iteration to the next.
     pub interval_cycles: u32,
+    /// What resources and recurrences alone would allow.
+    pub least_cycles: u32,
     /// Cycles of one iteration from its first bundle to its last.
     pub length_cycles: u32,
     /// Iterations in flight; 1: not pipelined.
@@ -108,7 +112,16 @@ pub(super) struct Page {
 impl Page {
     /// Adds an instruction in `cycle`.
     pub fn add(&mut self, cycle: u32, slot: Slot, node: &Node, iteration: u32) {
-        self.put(cycle, Issued { slot, mnemonic: node.mnemonic, op: node.op, iteration });
+        self.put(
+            cycle,
+            Issued {
+                slot,
+                mnemonic: node.mnemonic,
+                op: node.op,
+                accesses: node.memory.map(|m| m.0),
+                iteration,
+            },
+        );
     }
 
     pub fn put(&mut self, cycle: u32, issued: Issued) {
@@ -159,10 +172,11 @@ pub(super) fn bound(kernel: &Kernel, limit: Limit) -> String {
         Limit::Resources(mask) => {
             let slots: Vec<&str> = SLOTS.iter().filter(|&&s| mask & bits(s) != 0).map(|s| s.name()).collect();
             if slots.is_empty() {
-                let param =
-                    kernel.params.iter().enumerate().find(|(i, _)| {
-                        super::resources::load_of(kiln_dsl::kernel::ParamId(*i as u32)) == mask
-                    });
+                let param = kernel
+                    .params
+                    .iter()
+                    .enumerate()
+                    .find(|(i, _)| super::resources::load_of(ParamId(*i as u32)) == mask);
                 let name = param.map_or("one parameter", |(_, p)| p.name.as_str());
                 format!("loads of {name}, one a cycle")
             } else {
@@ -184,7 +198,7 @@ mod tests {
     use super::*;
 
     fn bytes(slots: &[Slot]) -> u32 {
-        let issued = |&slot: &Slot| Issued { slot, mnemonic: "x", op: None, iteration: 0 };
+        let issued = |&slot: &Slot| Issued { slot, mnemonic: "x", op: None, accesses: None, iteration: 0 };
         Bundle::new(slots.iter().map(issued).collect()).bytes
     }
 
@@ -200,7 +214,7 @@ mod tests {
     #[test]
     fn a_loop_is_whole_fetches_and_its_last_bundle_is_full() {
         let mut page = Page::default();
-        let issued = Issued { slot: Slot::Vec, mnemonic: "vmac", op: None, iteration: 0 };
+        let issued = Issued { slot: Slot::Vec, mnemonic: "vmac", op: None, accesses: None, iteration: 0 };
         page.put(0, issued);
         let bundles = page.repeated(2, 2);
         let bytes: Vec<u32> = bundles.iter().map(|b| b.bytes).collect();

@@ -72,13 +72,7 @@ impl Graph {
         room: &super::list::Room,
         sequence: u32,
     ) -> Option<Pipelined> {
-        let resources = resource_bound(&self.nodes);
-        let recurrence = self.recurrence_bound(resources.cycles.max(1));
-        let mut limit = match recurrence > resources.cycles.max(1) {
-            true => Limit::Recurrence,
-            false => Limit::Resources(resources.resources),
-        };
-        let least = recurrence.max(resources.cycles).max(1);
+        let (least, mut limit) = self.least_interval();
         let most = sequence.min(least.saturating_mul(TRIED_BEYOND) + TRIED_BEYOND * 8);
         let free = |file| room.most.get(file).saturating_sub(room.held.get(file));
         let free = Parts { vector: free(RegisterFile::Vector), accumulator: free(RegisterFile::Accumulator) };
@@ -109,6 +103,17 @@ impl Graph {
             return Some(Pipelined { cycles, slots, interval, length, limit, copies, live });
         }
         None
+    }
+
+    /// The interval that resources and recurrences allow, and which of them it is.
+    pub fn least_interval(&self) -> (u32, Limit) {
+        let resources = resource_bound(&self.nodes);
+        let least = resources.cycles.max(1);
+        let recurrence = self.recurrence_bound(least);
+        match recurrence > least {
+            true => (recurrence, Limit::Recurrence),
+            false => (least, Limit::Resources(resources.resources)),
+        }
     }
 
     /// Cycles from the first bundle to the end of the last result that the loop waits for.

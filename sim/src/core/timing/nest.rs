@@ -154,7 +154,7 @@ impl<'k> Nest<'k> {
                 peeled_trips: 0,
                 macs,
             };
-            sections.insert(0, Section { title, depth, kind: SectionKind::Nest, bundles: Vec::new() });
+            sections.insert(0, Section { title, depth, kind: SectionKind::Nest(op), bundles: Vec::new() });
             return (Inner::Alone { ops: blocks_ops(self.kernel, body) }, sections);
         };
         let along = stepping(self.kernel, data);
@@ -185,6 +185,7 @@ impl<'k> Nest<'k> {
         let live = |file| plan.live.get(file) + room.held.get(file);
         let facts = LoopFacts {
             interval_cycles: plan.interval,
+            least_cycles: graph.least_interval().0,
             length_cycles: plan.length,
             stages,
             copies: plan.copies,
@@ -193,7 +194,7 @@ impl<'k> Nest<'k> {
             live_parts: [live(RegisterFile::Vector), live(RegisterFile::Accumulator)],
         };
         let bundles = page.repeated(plan.interval, plan.copies);
-        let section = Section { title, depth, kind: SectionKind::Loop(facts), bundles };
+        let section = Section { title, depth, kind: SectionKind::Loop(op, facts), bundles };
         let inner = if merged {
             Inner::Merged { op, graph, plan }
         } else {
@@ -220,7 +221,6 @@ impl<'k> Nest<'k> {
     /// Schedules straight code: `parts` are of one iteration of the loop around each, in order.
     fn code(&mut self, parts: &[&'k [OpId]], place: &Place<'_, 'k>) -> Code {
         let (kernel, device) = (self.kernel, self.device());
-        let timing = &device.core_timing;
         let mut builder = Builder::new(kernel, device, self.selection);
         let (drain, taken) = place.after.map(|inner| drain(kernel, device, inner)).unwrap_or_default();
         builder.after(&drain);
@@ -244,6 +244,10 @@ impl<'k> Nest<'k> {
         }
         let room = Room { most: self.most, held: held(&graph, kernel) };
         let mut straight = graph.list_schedule(&taken, &room);
+        let mut starts_at = 0;
+        if let Some(Inner::Merged { graph: inner, plan, .. }) = place.before {
+            (straight, starts_at) = self.start(&graph, straight, &taken, &room, &registers, (inner, plan));
+        }
         self.spilled += straight.spilled;
         let mut page = Page::default();
         if let Some(Inner::Merged { graph, plan, .. }) = place.after {
@@ -256,25 +260,14 @@ impl<'k> Nest<'k> {
         }
         let mut length = straight.length.max(taken.len() as u32) + straight.spilled;
         if let Some(Inner::Merged { graph: inner, plan, .. }) = place.before {
-            let issued = graph.nodes.iter().zip(&straight.cycles).filter(|(n, _)| !n.slots.is_empty());
-            let busy =
-                issued.map(|(_, c)| c + 1).max().unwrap_or(0).max(taken.len() as u32) + straight.spilled;
-            let set = registers.iter().map(|&n| straight.cycles[n]).max().unwrap_or(0);
-            let fill = plan.interval * (plan.stages() - 1);
-            // The loop's end is fetched some bundles after its registers are set.
-            let body = plan.interval * plan.copies;
-            let fetched = (set + timing.loop_setup_bundles()).saturating_sub(fill + body);
-            let at =
-                self.starts_after(&graph, &straight, inner, plan).max(busy.saturating_sub(fill)).max(fetched);
-            let at = first_free(at, inner, plan, &mut straight.table);
             for (i, cycle, iteration) in filling(plan) {
-                page.add(at + cycle, plan.slots[i], &inner.nodes[i], iteration);
+                page.add(starts_at + cycle, plan.slots[i], &inner.nodes[i], iteration);
             }
-            length = at + fill;
+            length = starts_at + filled(plan);
         }
         if place.is_last {
             // A branch back, or the return, and its delay slots.
-            length = length.max(timing.branch_cycles());
+            length = length.max(device.core_timing.branch_cycles());
         }
         let is_loop = matches!(place.before, Some(Inner::Merged { .. }));
         Code { cycles: u64::from(length), bundles: page.straight(length, is_loop) }
@@ -315,6 +308,50 @@ impl<'k> Nest<'k> {
             // A count in a register; a loop by itself pays for its registers where they are needed.
             Inner::Alone { .. } => vec![builder.add_free(one("mov", COUNT))],
         }
+    }
+
+    /// Puts the start of a loop beside the code before it: as early as it fits, the code moved around
+    /// it where that helps. Gives the code's schedule and the cycle in which the start begins.
+    fn start(
+        &self,
+        graph: &Graph,
+        alone: Straight,
+        taken: &[Mask],
+        room: &Room,
+        registers: &[usize],
+        (inner, plan): (&Graph, &Pipelined),
+    ) -> (Straight, u32) {
+        // The loop's end is fetched some bundles after its registers are set.
+        let bundles = self.device().core_timing.loop_setup_bundles();
+        let until = filled(plan) + plan.interval * plan.copies;
+        let least = |straight: &Straight| {
+            let issued = graph.nodes.iter().zip(&straight.cycles).filter(|(n, _)| !n.slots.is_empty());
+            let busy =
+                issued.map(|(_, c)| c + 1).max().unwrap_or(0).max(taken.len() as u32) + straight.spilled;
+            let set = registers.iter().map(|&n| straight.cycles[n]).max().unwrap_or(0);
+            self.starts_after(graph, straight, inner, plan)
+                .max(busy.saturating_sub(filled(plan)))
+                .max((set + bundles).saturating_sub(until))
+        };
+        let late = first_free(least(&alone), inner, plan, &alone.table);
+        for at in (0..late).take(STARTS_TRIED) {
+            if clashes(at, inner, plan, taken) {
+                continue;
+            }
+            let mut table = taken.to_vec();
+            for (i, cycle, _) in filling(plan) {
+                let cycle = (at + cycle) as usize;
+                if table.len() <= cycle {
+                    table.resize(cycle + 1, 0);
+                }
+                table[cycle] |= inner.nodes[i].occupies(plan.slots[i]);
+            }
+            let around = graph.list_schedule(&table, room);
+            if around.spilled <= alone.spilled && least(&around) <= at {
+                return (around, at);
+            }
+        }
+        (alone, late)
     }
 
     /// The first cycle in which the loop's start may begin, by the values and bytes it needs.
@@ -368,7 +405,7 @@ impl Graph {
 
 /// The instructions of a loop's first iterations before all stages run: node, cycle, iteration.
 fn filling(plan: &Pipelined) -> impl Iterator<Item = (usize, u32, u32)> + '_ {
-    let end = plan.interval * (plan.stages() - 1);
+    let end = filled(plan);
     (0..plan.stages()).flat_map(move |iteration| {
         let at =
             plan.cycles.iter().enumerate().map(move |(i, c)| (i, c + iteration * plan.interval, iteration));
@@ -413,15 +450,25 @@ fn drain(kernel: &Kernel, device: &Device, inner: &Inner) -> (Drain, Vec<Mask>) 
     (drain, taken)
 }
 
+/// Places of a loop's start that are tried with the code before it moved around it.
+const STARTS_TRIED: usize = 256;
+
+/// Cycles that fill a loop: from its first bundle to the first in which all stages run.
+fn filled(plan: &Pipelined) -> u32 {
+    plan.interval * (plan.stages() - 1)
+}
+
+/// Whether a loop's start at `at` finds resources taken.
+fn clashes(at: u32, inner: &Graph, plan: &Pipelined, table: &[Mask]) -> bool {
+    filling(plan).any(|(i, cycle, _)| {
+        let taken = table.get((at + cycle) as usize).copied().unwrap_or(0);
+        taken & inner.nodes[i].occupies(plan.slots[i]) != 0
+    })
+}
+
 /// The first cycle from `at` on where a loop's start finds its resources free.
-fn first_free(mut at: u32, inner: &Graph, plan: &Pipelined, table: &mut [Mask]) -> u32 {
-    let clashes = |at: u32| {
-        filling(plan).any(|(i, cycle, _)| {
-            let taken = table.get((at + cycle) as usize).copied().unwrap_or(0);
-            taken & inner.nodes[i].occupies(plan.slots[i]) != 0
-        })
-    };
-    while clashes(at) {
+fn first_free(mut at: u32, inner: &Graph, plan: &Pipelined, table: &[Mask]) -> u32 {
+    while clashes(at, inner, plan, table) {
         at += 1;
     }
     at

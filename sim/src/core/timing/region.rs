@@ -48,14 +48,15 @@ impl Regions {
     }
 }
 
-/// Values that start or continue a carried value: their registers are written again, so the
-/// operation that makes them must run each time.
+/// Values that start or continue a carried value, and sums that a product goes on with: their registers
+/// are written again, so the operation that makes them must run each time.
 fn keeps_place(kernel: &Kernel) -> Vec<bool> {
     let mut kept = vec![false; kernel.values.len()];
     for op in &kernel.ops {
         let carried = match op.opcode {
             Opcode::For => op.operands.get(2..).unwrap_or_default(),
             Opcode::Yield => &op.operands,
+            Opcode::Mac | Opcode::Msc | Opcode::MMac => op.operands.get(..1).unwrap_or_default(),
             _ => continue,
         };
         carried.iter().for_each(|v: &ValueId| kept[v.index()] = true);

@@ -1,6 +1,5 @@
 //! Registers: what each instruction takes, for how long, and whether a schedule fits.
 
-use super::accumulates;
 use super::compiler::Names;
 use super::graph::Graph;
 use kiln_dsl::device::Device;
@@ -145,8 +144,10 @@ pub(super) fn lifetimes(
     names: Names,
 ) -> Vec<Lifetime> {
     let mut last: Vec<Option<i64>> = vec![None; graph.nodes.len()];
+    let mut continues = vec![false; graph.nodes.len()];
     for edge in &graph.edges {
         let Some(after) = edge.reads_after else { continue };
+        continues[edge.to] |= after > 0;
         let after = match names {
             // An accumulator may be read in the bundle that writes it again, nothing else.
             Names::OneFromIssue => -i64::from(after.min(1)),
@@ -160,10 +161,8 @@ pub(super) fn lifetimes(
         let issue = i64::from(cycles[i]);
         let first = match names {
             Names::OneFromIssue => issue,
-            // The register of the sum is that of the accumulator it reads.
-            _ if accumulates(node.class).is_some() => {
-                issue + i64::from(device.core_timing.accumulator_read_cycle())
-            }
+            // The register of a sum is that of the accumulator it continues.
+            _ if continues[i] => issue + i64::from(device.core_timing.accumulator_read_cycle()),
             // Results arrive in the register when they can be used, not before.
             _ => issue + i64::from(device.latency_cycles(node.class)),
         };

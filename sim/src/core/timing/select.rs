@@ -25,6 +25,8 @@ enum Fusion {
     Loads(OpId),
     /// It is a store that also converts what this operation would.
     Converts(OpId),
+    /// It copies what it puts together into fewer registers than its form says: those of so many.
+    Moves(u8),
 }
 
 /// The instructions of all operations of a kernel.
@@ -42,8 +44,8 @@ impl<'k> Selection<'k> {
         for block in &kernel.blocks {
             for &op in &block.ops {
                 let data = kernel.op(op);
-                if is_renaming(kernel, data, &uses) {
-                    fusions[op.index()] = Fusion::Absorbed;
+                if let Some(moves) = moves(kernel, data, &uses) {
+                    fusions[op.index()] = if moves == 0 { Fusion::Absorbed } else { Fusion::Moves(moves) };
                     continue;
                 }
                 let user = data.results.first().and_then(|v| uses.sole[v.index()]);
@@ -76,6 +78,10 @@ impl<'k> Selection<'k> {
                 _ => form(kernel, data).map(|f| f.machine.clone()).unwrap_or_default(),
             },
             Fusion::Absorbed => Vec::new(),
+            Fusion::Moves(times) => {
+                let machine = form(kernel, data).map(|f| f.machine.clone()).unwrap_or_default();
+                machine.into_iter().map(|m| Machine { times, ..m }).collect()
+            }
             Fusion::Loads(_) => self.loading(data),
             Fusion::Converts(from) => self.converting(kernel.op(from), data),
         }
@@ -163,35 +169,33 @@ impl Uses {
     }
 }
 
-/// Whether an operation only gives registers another name.
-fn is_renaming(kernel: &Kernel, data: &OpData, uses: &Uses) -> bool {
-    let bytes = |v: &ValueId| kernel.ty(*v).bytes();
-    let least = if data.opcode == Opcode::AccConcat { 2 * HALF_BYTES } else { HALF_BYTES };
-    match data.opcode {
-        Opcode::Concat | Opcode::AccConcat => {
-            let alone = |v: &ValueId| bytes(v) >= least && uses.count[v.index()] == 1 && uses.made[v.index()];
-            data.operands.iter().all(alone)
-        }
-        // Bounds, counts and address terms are immediates of other instructions.
-        Opcode::SConst => {
-            let is_immediate = |op: &OpData| {
-                matches!(
-                    op.opcode,
-                    Opcode::For
-                        | Opcode::SAdd
-                        | Opcode::SSub
-                        | Opcode::SMul
-                        | Opcode::SShl
-                        | Opcode::SAshr
-                        | Opcode::SLshr
-                        | Opcode::SAnd
-                )
-            };
-            let result = data.results.first();
-            kernel.ops.iter().filter(|op| op.operands.iter().any(|v| Some(v) == result)).all(is_immediate)
-        }
-        _ => false,
+/// Register copies of an operation that gives registers another name where it can; `None` for others.
+fn moves(kernel: &Kernel, data: &OpData, uses: &Uses) -> Option<u8> {
+    let least = match data.opcode {
+        Opcode::Concat => HALF_BYTES,
+        Opcode::AccConcat => 2 * HALF_BYTES,
+        Opcode::SConst => return is_immediate(kernel, data).then_some(0),
+        _ => return None,
+    };
+    let [a, b] = data.operands.as_slice() else { return None };
+    let is_whole = |v: &ValueId| kernel.ty(*v).bytes() >= least;
+    if !is_whole(a) {
+        return None;
     }
+    // What was made for this alone is made in its place; of a value that fills both halves, one is.
+    let in_place = |v: &ValueId, uses_here| uses.made[v.index()] && uses.count[v.index()] == uses_here;
+    Some(match a == b {
+        true => 2 - u8::from(in_place(a, 2)),
+        false => [a, b].into_iter().map(|v| u8::from(!in_place(v, 1))).sum(),
+    })
+}
+
+/// Whether a constant is only bounds, counts and operands that instructions hold in themselves.
+fn is_immediate(kernel: &Kernel, data: &OpData) -> bool {
+    use Opcode::{For, SAdd, SAnd, SAshr, SLshr, SMul, SShl, SSub};
+    let result = data.results.first();
+    let users = kernel.ops.iter().filter(|op| op.operands.iter().any(|v| Some(v) == result));
+    users.map(|op| op.opcode).all(|op| matches!(op, For | SAdd | SSub | SMul | SShl | SAshr | SLshr | SAnd))
 }
 
 /// A loop's constant bounds, if both are.

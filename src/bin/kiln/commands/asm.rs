@@ -92,8 +92,8 @@ fn print_section(kernel: &Kernel, section: &Section, summary: bool, out: &mut dy
         SectionKind::Straight => {
             writeln!(out, "{:indent$}{title}: {} bundles, {} B", "", bundles.len(), section.bytes())?;
         }
-        SectionKind::Nest => writeln!(out, "{:indent$}{title}", "")?,
-        SectionKind::Loop(facts) => {
+        SectionKind::Nest(_) => writeln!(out, "{:indent$}{title}", "")?,
+        SectionKind::Loop(_, facts) => {
             writeln!(out, "{:indent$}{title}: {}, {} B", "", loop_facts(facts), section.bytes())?;
         }
     }
@@ -113,8 +113,12 @@ fn print_section(kernel: &Kernel, section: &Section, summary: bool, out: &mut dy
 }
 
 fn loop_facts(facts: &LoopFacts) -> String {
-    let LoopFacts { interval_cycles, length_cycles, stages, copies, bound, macs, live_parts } = facts;
+    let LoopFacts { interval_cycles, least_cycles, length_cycles, stages, copies, bound, macs, live_parts } =
+        facts;
     let mut text = format!("II {interval_cycles}, bound by {bound}");
+    if least_cycles < interval_cycles {
+        text += &format!(", at least {least_cycles}");
+    }
     if *stages > 1 {
         text += &format!("; an iteration {length_cycles} cycles, {stages} in flight");
         let [vectors, accumulators] = live_parts.map(f64::from);
@@ -134,7 +138,8 @@ fn text(kernel: &Kernel, bundle: &Bundle) -> String {
     let one = |i: &Issued| {
         let later = if i.iteration > 0 { format!(" +{}", i.iteration) } else { String::new() };
         let values = i.op.map(|op| values(kernel, op)).unwrap_or_default();
-        format!("{}: {}{values}{later}", i.slot.name(), i.mnemonic)
+        let memory = i.accesses.map(|param| format!(" [{}]", kernel.param(param).name)).unwrap_or_default();
+        format!("{}: {}{values}{memory}{later}", i.slot.name(), i.mnemonic)
     };
     if bundle.issued.is_empty() {
         "nop".to_owned()
@@ -143,7 +148,7 @@ fn text(kernel: &Kernel, bundle: &Bundle) -> String {
     }
 }
 
-/// The values that an operation makes and takes, and the parameter it accesses.
+/// The values that an operation makes and takes.
 fn values(kernel: &Kernel, op: OpId) -> String {
     let data = kernel.op(op);
     let list = |values: &[kiln::dsl::kernel::ValueId]| {
@@ -155,9 +160,6 @@ fn values(kernel: &Kernel, op: OpId) -> String {
     }
     if !data.operands.is_empty() {
         text += &format!("{} {}", if data.results.is_empty() { "" } else { " <-" }, list(&data.operands));
-    }
-    if let Some(address) = &data.address {
-        text += &format!(" [{}]", kernel.param(address.param).name);
     }
     text
 }
