@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 pub struct Launch {
     /// Name of the design.
     pub design: String,
+    /// Name of the program that it loads: designs that differ in their sequences only share it.
+    pub program: String,
     /// Host buffers of its sequence.
     pub buffers: usize,
     /// From the first command of the sequence to the end of its last.
@@ -44,7 +46,7 @@ impl Prediction {
         let total: u64 = launches.iter().map(|l| l.cycles).sum();
         let controller: u64 = launches.iter().map(|l| l.controller_cycles).sum();
         let starts = launches.len() as u64 * u64::from(device.controller.dispatch_start_cycles());
-        let switches = launches.windows(2).filter(|pair| pair[0].design != pair[1].design).count();
+        let switches = launches.windows(2).filter(|pair| pair[0].program != pair[1].program).count();
         let contexts = contexts_made(launches, host.hardware_contexts_max() as usize);
         let mut mapped = BTreeSet::new();
         let buffers: usize =
@@ -74,7 +76,7 @@ impl Prediction {
 fn contexts_made(launches: &[Launch], limit: usize) -> usize {
     let (mut alive, mut made): (Vec<&str>, usize) = (Vec::new(), 0);
     for launch in launches {
-        match alive.iter().position(|name| *name == launch.design) {
+        match alive.iter().position(|name| *name == launch.program) {
             Some(at) => {
                 alive.remove(at);
             }
@@ -85,7 +87,7 @@ fn contexts_made(launches: &[Launch], limit: usize) -> usize {
                 }
             }
         }
-        alive.push(&launch.design);
+        alive.push(&launch.program);
     }
     made
 }
@@ -95,7 +97,13 @@ mod tests {
     use super::*;
 
     fn launch(design: &str) -> Launch {
-        Launch { design: design.into(), buffers: 3, cycles: 50_000, controller_cycles: 20_000 }
+        Launch {
+            design: design.into(),
+            program: design.into(),
+            buffers: 3,
+            cycles: 50_000,
+            controller_cycles: 20_000,
+        }
     }
 
     #[test]
@@ -122,6 +130,15 @@ mod tests {
         let [slow, fast] = [slow, fast].map(|p| Prediction::new(&launches, device, p));
         assert!(fast.array_ms < slow.array_ms && fast.controller_ms < slow.controller_ms);
         assert!((fast.dispatch_ms() - slow.dispatch_ms()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn sequences_of_one_program_need_no_switch() {
+        let device = Device::npu1();
+        let profile = device.profile("phoenix-laptop").unwrap();
+        let two = ["a", "b"].map(|design| Launch { program: "p".into(), ..launch(design) });
+        let p = Prediction::new(&two, device, profile);
+        assert!(p.switch_ms == 0.0 && (p.setup_ms - (2.5 + 6.0 * 0.064)).abs() < 1e-9, "{p:?}");
     }
 
     #[test]

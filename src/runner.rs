@@ -10,7 +10,6 @@ use kiln_sim::array::{SimError, SimOptions, simulate_with};
 use kiln_sim::core::{CoreExecutor, CoreModel, Engine, RunError};
 use kiln_sim::report::{CoreReport, SimReport};
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 /// Why a dispatch did not give a result.
 #[derive(Debug, thiserror::Error)]
@@ -49,19 +48,26 @@ pub enum DispatchError {
 #[derive(Debug)]
 struct Prepared {
     design: Verified<Design>,
+    /// Name of the first design with the same program.
+    program: String,
     lowered: Lowered,
     executor: CoreExecutor,
 }
 
 impl Prepared {
-    fn new(design: &Design, device: &Device, compiler: Compiler) -> Result<Prepared, DispatchError> {
+    fn new(
+        design: &Design,
+        program: String,
+        device: &Device,
+        compiler: Compiler,
+    ) -> Result<Prepared, DispatchError> {
         let name = || design.name.clone();
         let design = verify(design.clone(), device)?;
         let lowered = lower(&design, device, LowerMode::default())
             .map_err(|source| DispatchError::Lower { design: name(), source })?;
         let executor = CoreExecutor::new(&design.kernels, CoreModel { device, compiler }, Engine::Compiled)
             .map_err(|source| DispatchError::Prepare { design: name(), source })?;
-        Ok(Prepared { design, lowered, executor })
+        Ok(Prepared { design, program, lowered, executor })
     }
 }
 
@@ -100,14 +106,14 @@ impl<'a> SimRunner<'a> {
     /// # Errors
     /// When the design is not right for the device, `host` does not fit its sequence, or the simulation finds a fault.
     pub fn dispatch(&mut self, design: &Design, host: &mut [Vec<u8>]) -> Result<SimReport, DispatchError> {
-        let prepared = match self.prepared.entry(design.name.clone()) {
-            Entry::Occupied(entry) if *entry.get().design == *design => entry.into_mut(),
-            Entry::Occupied(mut entry) => {
-                entry.insert(Prepared::new(design, self.device, self.compiler)?);
-                entry.into_mut()
-            }
-            Entry::Vacant(entry) => entry.insert(Prepared::new(design, self.device, self.compiler)?),
-        };
+        let (device, compiler) = (self.device, self.compiler);
+        let is_known = self.prepared.get(&design.name).is_some_and(|p| *p.design == *design);
+        if !is_known {
+            let same = self.prepared.values().find(|p| p.design.same_program(design));
+            let program = same.map_or(&design.name, |p| &p.program).clone();
+            self.prepared.insert(design.name.clone(), Prepared::new(design, program, device, compiler)?);
+        }
+        let prepared = self.prepared.get_mut(&design.name).expect("inserted if it was not there");
         let report = simulate_with(
             &prepared.design,
             &prepared.lowered,
@@ -123,6 +129,7 @@ impl<'a> SimRunner<'a> {
         })?;
         self.launches.push(Launch {
             design: design.name.clone(),
+            program: prepared.program.clone(),
             buffers: design.sequence.buffers.len(),
             cycles: report.cycles,
             controller_cycles: report.controller_cycles,

@@ -105,12 +105,12 @@ impl AttentionShape {
         format!("attention_{part}_{}x{}", self.rows, self.dims)
     }
 
-    /// Elements of the sums: O and one strip more, for l.
+    /// Elements of O.
     pub fn sums_len(&self) -> u32 {
-        self.rows * (self.dims + STRIP)
+        self.rows * self.dims
     }
 
-    /// Elements of a value for each lane of a row of tiles: the running maximum, a factor.
+    /// Elements of one value a row, in each lane of its tiles: l, the running maximum, a factor.
     pub fn lanes_len(&self) -> u32 {
         self.rows * STRIP
     }
@@ -129,7 +129,8 @@ impl AttentionShape {
             operand("k", KEYS),
             operand("v", KEYS),
             one("scores t, i16", self.scores_len() * 2),
-            one("sums O and l, i32", self.sums_len() * 4),
+            one("sums O, i32", self.sums_len() * 4),
+            one("sums l, i32", self.lanes_len() * 4),
             one("running maximum, i16", self.lanes_len() * 2),
             one("maxima and octaves of a block, i16", self.lanes_len() * 2),
             one("ctx; before, weights P, u8", (self.rows * self.dims * out.bytes()).max(self.scores_len())),
@@ -147,18 +148,22 @@ pub fn start(shape: AttentionShape) -> Kernel {
     shape.check();
     Kernel::build(&shape.name("start"), Rounding::ConvEven, Saturation::On, |k: &Builder| {
         let sums = k.output::<i32>("sums", [shape.sums_len()]);
+        let total = k.output::<i32>("total", [shape.lanes_len()]);
         let top = k.output::<i16>("top", [shape.lanes_len()]);
         let seen = k.output::<i32>("seen", [HEADER_WORDS]);
         k.pipelined(1).for_step(0, shape.sums_len(), 16, |i| sums.store(i, k.zeros::<i32, 16>()));
-        let lowest = k.splat::<i16, 32>(i32::from(MASKED));
-        k.pipelined(1).for_step(0, shape.lanes_len(), 32, |i| top.store(i, lowest));
+        let lowest = k.splat::<i16, 16>(i32::from(MASKED));
+        k.pipelined(1).for_step(0, shape.lanes_len(), 16, |i| {
+            total.store(i, k.zeros::<i32, 16>());
+            top.store(i, lowest);
+        });
         seen.store(0, k.zeros::<i32, 8>());
     })
     .with_doc("The state of attention before the first block of keys.")
 }
 
-/// One block of keys. In strips: `q[rows, dims]`, `keys[64, dims]` and `values[64, dims]` i8, `sums` (O, then
-/// l in each lane of its row) i32. `header` is [`Attention::header`]; `seen[0]` counts the keys so far, and keys
+/// One block of keys. In strips: `q[rows, dims]`, `keys[64, dims]` and `values[64, dims]` i8, `sums` (O) and
+/// `total` (l, in each lane of its row) i32, `top` (m, likewise) i16. `header` is [`Attention::header`]; `seen[0]` counts the keys so far, and keys
 /// past the header's are masked. `scores`, `weights` and `octaves` are working memory.
 pub fn block(shape: AttentionShape) -> Kernel {
     shape.check();
@@ -168,7 +173,8 @@ pub fn block(shape: AttentionShape) -> Kernel {
         let keys = k.input_tiles::<i8, 64>("keys", [8, 8], [dt, kt]);
         let values = k.input_tiles::<i8, 64>("values", [8, 8], [dt, kt]);
         let header = k.input::<i32>("header", [HEADER_WORDS]);
-        let sums = k.inout_tiles::<i32, 32>("sums", [4, 8], [dt + 1, mt]);
+        let sums = k.inout_tiles::<i32, 32>("sums", [4, 8], [dt, mt]);
+        let total = k.inout_tiles::<i32, 32>("total", [4, 8], [1, mt]);
         let top = k.inout_tiles::<i16, 32>("top", [4, 8], [1, mt]);
         let seen = k.inout::<i32>("seen", [HEADER_WORDS]);
         let scores = k.output_tiles::<i16, 32>("scores", [4, 8], [kt, mt]);
@@ -176,7 +182,7 @@ pub fn block(shape: AttentionShape) -> Kernel {
         let octaves = k.output_tiles::<i16, 32>("octaves", [4, 8], [1, mt]);
         let first = seen.get(0);
         seen.set(0, first + KEYS);
-        let b = BlockOf { k, shape, scores, octaves, top, sums };
+        let b = BlockOf { k, shape, scores, octaves, top, sums, total };
         b.score(q, keys, header, first);
         b.raise();
         b.weigh(weights);
@@ -196,6 +202,7 @@ struct BlockOf<'k> {
     octaves: TileBuf<'k, i16, 32>,
     top: TileBuf<'k, i16, 32>,
     sums: TileBuf<'k, i32, 32>,
+    total: TileBuf<'k, i32, 32>,
 }
 
 impl<'k> BlockOf<'k> {
@@ -265,13 +272,15 @@ impl<'k> BlockOf<'k> {
                 let any = row(0) | row(1) | row(2) | row(3);
                 k.for_n(any.min(1), |_| {
                     let power = self.octaves.load(0, i).lookup(powers, 4, 0);
-                    k.pipelined(1).for_step(0, self.shape.strips() + 1, 1, |j| {
-                        for (lane, power) in [(0, power.low::<16>()), (16, power.high::<16>())] {
-                            let sum = self.sums.load_part::<16>(j, i, lane);
-                            let sum = sum.times::<Acc64, i16>(power).srs::<i32>(14);
-                            self.sums.store_part(j, i, lane, sum);
+                    let halves = [(0, power.low::<16>()), (16, power.high::<16>())];
+                    let scale = |sums: TileBuf<'k, i32, 32>, j: Scalar<'k>| {
+                        for (lane, power) in halves {
+                            let sum = sums.load_part::<16>(j, i, lane).times::<Acc64, i16>(power);
+                            sums.store_part(j, i, lane, sum.srs::<i32>(14));
                         }
-                    });
+                    };
+                    scale(self.total, k.constant(0));
+                    k.pipelined(1).for_step(0, self.shape.strips(), 1, |j| scale(self.sums, j));
                 });
             });
         });
@@ -279,20 +288,20 @@ impl<'k> BlockOf<'k> {
 
     /// Weights of all scores, and their sums.
     fn weigh(&self, weights: TileBuf<'k, u8, 32>) {
-        let (k, dt) = (self.k, self.shape.strips());
+        let k = self.k;
         let table: Vec<i32> = EXP_TABLE.iter().map(|&e| i32::from(e)).collect();
         // As bytes: a lookup by 16-bit lanes gives i8, whose bits are the weight's.
         let exp = k.lookup_tables::<i8>("exp", &table, [2, 3]);
         let ones = k.splat::<i8, 64>(1);
         k.pipelined(1).for_step(0, self.shape.row_tiles(), 1, |i| {
             let top = self.top.load(0, i);
-            let mut sum = self.sums.load(dt, i).ups::<Acc32>(0);
+            let mut sum = self.total.load(0, i).ups::<Acc32>(0);
             for j in 0..KEYS / 8 {
                 let weight = (top - self.scores.load(j, i)).lookup::<i8>(exp, 0, 0).cast::<u8, 32>();
                 weights.store(j, i, weight);
                 sum = k.mac(mmul::U8_I8_4X8X8, sum, weight, ones);
             }
-            self.sums.store(dt, i, sum.srs(0));
+            self.total.store(0, i, sum.srs(0));
         });
     }
 
@@ -347,15 +356,15 @@ where
     let (mt, dt) = (shape.row_tiles(), shape.strips());
     let name = format!("{}_{}", shape.name("finish"), E::ELEM);
     Kernel::build(&name, Rounding::ConvEven, Saturation::On, |k: &Builder| {
-        let sums = k.input_tiles::<i32, 32>("sums", [4, 8], [dt + 1, mt]);
+        let sums = k.input_tiles::<i32, 32>("sums", [4, 8], [dt, mt]);
+        let total = k.input::<i32>("total", [shape.lanes_len()]);
         let header = k.input::<i32>("header", [HEADER_WORDS]);
         let mantissa = k.output_tiles::<i16, 32>("mantissa", [4, 8], [1, mt]);
         let power = k.output_tiles::<i16, 32>("power", [4, 8], [1, mt]);
         let out = k.output_tiles::<E, 32>("out", [4, 8], [dt, mt]);
         let reciprocal = ReciprocalTable::declare(k);
-        let l = dt * mt * 32;
         k.pipelined(1).for_step(0, shape.rows, 1, |row| {
-            let scale = reciprocal.of(sums.flat().get(row * STRIP + l));
+            let scale = reciprocal.of(total.get(row * STRIP));
             let up = k.constant(1).shift_left(-scale.shift + MAX_SUM_LOG2);
             for (to, value) in [(mantissa, scale.mantissa), (power, up)] {
                 to.flat().store(row * STRIP, k.splat::<i16, 16>(value).low::<8>());

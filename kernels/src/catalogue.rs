@@ -43,15 +43,15 @@ pub fn catalogue() -> Vec<Entry> {
         entries.extend([Elem::I8, Elem::I16].map(|elem| attention::entry_finish(shape, elem)));
     }
     // What the tiny encoder's designs call.
-    entries.push(copy::entry(32));
+    entries.extend([32, 2368].map(copy::entry));
     entries.extend([3072, 4096].map(gelu::entry));
-    entries.push(layernorm::entry(4, 384, Elem::I16));
+    entries.push(layernorm::entry(1, 384, Elem::I16));
     entries.push(mm(64, 64, 16, Left::I16, Product::Accumulate, Block::B2x2));
     entries.push(mm(64, 64, 48, Left::I16, Product::Accumulate, Block::B2x2));
     entries.push(mm(64, 64, 96, Left::I8, Product::Accumulate, Block::B4x2));
     entries.extend([16, 48, 64, 96].map(|n| requantise::entry(64, n, Elem::I16)));
     entries.extend([16, 96].map(|n| requantise::entry(64, n, Elem::I8)));
-    entries.push(layernorm::entry_rows(4, 384));
+    entries.extend([1, 4].map(|rows| layernorm::entry_rows(rows, 384)));
     entries.push(requantise::entry_rows(64, 64, Elem::I16));
     entries.push(requantise::entry_rows(64, 96, Elem::I8));
     entries.push(residual_add::entry(1536));

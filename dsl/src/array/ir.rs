@@ -363,6 +363,20 @@ pub struct Design {
 }
 
 impl Design {
+    /// Whether both load the same program into the array: all but name, description and sequence are equal. Going from
+    /// one to the other needs no reconfiguration.
+    pub fn same_program(&self, other: &Design) -> bool {
+        let Design { name: _, doc: _, columns, kernels, fifos, links, locals, cascades, cores, sequence: _ } =
+            self;
+        *columns == other.columns
+            && *fifos == other.fifos
+            && *links == other.links
+            && *cascades == other.cascades
+            && *cores == other.cores
+            && *locals == other.locals
+            && *kernels == other.kernels
+    }
+
     /// A FIFO by id.
     pub fn fifo(&self, id: FifoId) -> &Fifo {
         &self.fifos[id.index()]

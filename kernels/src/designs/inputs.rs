@@ -1,13 +1,17 @@
 //! Host buffers for the listed designs from a seed: data over the whole range of their types, and parameters that make
 //! sense, so that results use their range too.
 
+use crate::attention::Attention;
 use crate::case::{Data, Source, bytes_of};
+use crate::designs::attention::AttentionDesign;
 use crate::designs::gemm::{CHUNK, ColumnBlock};
+use crate::designs::rows::{RowOp, RowProgram};
 use crate::layernorm::LayerNorm;
 use crate::matmul::Left;
 use crate::requantise::{Requant, RowRequant};
 use crate::residual_add::ResidualAdd;
-use crate::whisper::plan::{Plan, Product, Rows};
+use crate::softmax::STEPS_PER_OCTAVE;
+use crate::whisper::plan::{Plan, Product};
 use kiln_dsl::array::Design;
 use kiln_dsl::kernel::Elem;
 
@@ -17,7 +21,6 @@ pub(super) fn inputs(design: &Design, plan: &Plan, seed: u64) -> Option<Vec<Vec<
     let mut host: Vec<Vec<u8>> =
         design.sequence.buffers.iter().map(|b| vec![0; b.ty.bytes() as usize]).collect();
     let products = plan.products();
-    let rows = plan.row_operations();
     match design.name.as_str() {
         "relu2" | "cascade" => fill(&mut source, &mut host[0]),
         "mm4x4" => host[..2].iter_mut().for_each(|b| fill(&mut source, b)),
@@ -26,12 +29,15 @@ pub(super) fn inputs(design: &Design, plan: &Plan, seed: u64) -> Option<Vec<Vec<
             // All eight objects, and the operation that rectifies.
             host[2][..8].copy_from_slice(&bytes_of(&[8i32, 1]));
         }
-        name if name == plan.transpose.1.name => fill(&mut source, &mut host[0]),
+        name if name == plan.attention.1.name => attention_inputs(&plan.attention.0, &mut source, &mut host),
         name => {
             if let Some(product) = products.iter().find(|p| p.design.name == name) {
                 product_inputs(product, &mut source, &mut host);
             } else {
-                row_inputs(rows.iter().find(|r| r.design.name == name)?, plan, &mut source, &mut host);
+                let ops =
+                    [(&plan.add, RowOp::Add), (&plan.norm, RowOp::Norm), (&plan.norm_post, RowOp::NormPost)];
+                let (_, op) = ops.into_iter().find(|(design, _)| design.name == name)?;
+                row_inputs(&plan.row_program, op, &mut source, &mut host);
             }
         }
     }
@@ -94,30 +100,29 @@ fn halves(source: &mut Source, len: usize, peak: i64) -> Vec<i16> {
     source.values(len, -peak, peak).into_iter().map(|v| v as i16).collect()
 }
 
-/// Rows random; ahead of them the parameters of a LayerNorm or of an addition, where the design has some.
-fn row_inputs(rows: &Rows, plan: &Plan, source: &mut Source, host: &mut [Vec<u8>]) {
-    if rows.op.header.is_none() {
-        fill(source, &mut host[0]);
-        return;
-    }
-    let header = if rows.design.name == plan.add.design.name {
-        let add = ResidualAdd::new(1.0, 0.75, 2.0);
-        bytes_of(&[i32::from(add.mult_x), i32::from(add.mult_y), add.shift as i32, 0, 0, 0, 0, 0])
+/// q, k and v random, with scores of an octave or so and a ctx of half its range.
+fn attention_inputs(design: &AttentionDesign, source: &mut Source, host: &mut [Vec<u8>]) {
+    // Products of evenly spread bytes have a deviation of 127 squared over 3, and add up.
+    let deviation = f64::from(design.head_dim).sqrt() * 127.0 * 127.0 / 3.0;
+    let octave = f64::from(STEPS_PER_OCTAVE) / deviation;
+    let range = if design.out == Elem::I8 { 8.0 } else { 2048.0 };
+    host[0] = design.header(&Attention::new(octave, 6.0 * deviation, range));
+    fill(source, &mut host[1]);
+}
+
+/// Rows random; ahead of them the parameters of a LayerNorm or of an addition.
+fn row_inputs(program: &RowProgram, op: RowOp, source: &mut Source, host: &mut [Vec<u8>]) {
+    host[0] = if op == RowOp::Add {
+        program.add_header(&ResidualAdd::new(1.0, 0.75, 2.0))
     } else {
-        let columns = rows.op.input.1 as usize;
-        let floats = |source: &mut Source, lo, hi| -> Vec<f32> {
-            source.values(columns, lo, hi).into_iter().map(|v| v as f32 / 1000.0).collect()
+        let mut floats = |lo, hi| -> Vec<f32> {
+            source.values(program.d as usize, lo, hi).into_iter().map(|v| v as f32 / 1000.0).collect()
         };
-        let (gamma, beta) = (floats(source, 500, 1500), floats(source, -500, 500));
+        let (gamma, beta) = (floats(500, 1500), floats(-500, 500));
         // Rows with multipliers are normalised in 16 bits.
-        let bytes_at_once = rows.op.output == (Elem::I8, rows.op.input.1);
+        let bytes_at_once = op == RowOp::Norm && !program.multipliers;
         let scale = if bytes_at_once { 0.03 } else { 0.0002 };
-        let norm = LayerNorm::new(&gamma, &beta, scale);
-        let mut bytes = bytes_of(&norm.gain);
-        bytes.extend(bytes_of(&norm.beta));
-        bytes.extend(norm.shift.to_le_bytes());
-        bytes
+        program.norm_header(op, &LayerNorm::new(&gamma, &beta, scale))
     };
-    host[0] = rows.op.header_buffer(&header);
     fill(source, &mut host[1]);
 }

@@ -1,5 +1,6 @@
 //! Whole designs: array programs with their runtime sequences.
 
+pub mod attention;
 mod cascade;
 mod dispatch;
 pub mod gemm;
@@ -8,7 +9,6 @@ mod mm4x4;
 mod relu2;
 pub mod rows;
 mod single;
-pub mod transpose;
 
 pub use cascade::{cascade, cascade_reference};
 pub use dispatch::dispatch;

@@ -1,5 +1,13 @@
-//! Row-wise kernels on all 16 cores: every column of cores takes a share of the rows, its mem tile
+//! Row-wise operations on all 16 cores, one program: every column of cores takes a share of the rows, its mem tile
 //! splits each object over its four cores and joins their results.
+//!
+//! What the program does, a core reads from the first object of a dispatch, which it keeps: [`HeaderLayout`] says where the
+//! operation, the number of turns and the operands of the kernels lie in it. So residual addition and both LayerNorms
+//! are three sequences over one array program, and no reconfiguration lies between them.
+//!
+//! A turn of a core is four rows. Every row of a result has two bytes for each column: 16-bit results fill them, bytes
+//! (and the multiplier of their row, [`crate::requantise::ROW_BLOCK`]) lie at their start. An addition takes two objects a
+//! turn, four rows of each summand.
 //!
 //! A column's share is a whole number of objects; where the rows do not divide, the last shares
 //! start earlier and write what they share with their neighbours a second time, so that rows past
@@ -7,9 +15,14 @@
 
 use super::cores;
 use super::gemm::STACK_BYTES;
+use crate::case::bytes_of;
 use crate::copy;
+use crate::layernorm::{LayerNorm, layernorm, layernorm_rows};
+use crate::requantise::ROW_BLOCK;
+use crate::residual_add::{ResidualAdd, residual_add};
 use kiln_dsl::array::{
-    Arg, Design, DesignBuilder, FifoId, KernelId, LocalId, MemType, ObjectId, Port, Tile, View,
+    Arg, CoreBuilder, Design, DesignBuilder, FifoId, KernelId, LocalId, MemType, ObjectId, Port, Tile, View,
+    WordRef,
 };
 use kiln_dsl::kernel::{Elem, Kernel, verify};
 use std::sync::Arc;
@@ -17,58 +30,127 @@ use std::sync::Arc;
 /// Cores in a column, and columns.
 const GRID: u32 = 4;
 
-/// Parameters that come before the rows, kept in the core.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
-    /// Bytes kept: a multiple of 32, at most the bytes of one core's part of an object.
-    pub bytes: u32,
-    /// The kernel's parameters in them: first byte, element type, elements.
-    pub views: Vec<(u32, Elem, u32)>,
-}
+/// Rows of a turn of one core.
+const TURN_ROWS: u32 = 4;
 
-/// A row-wise operation: the kernel's parameters are the input (in `inputs` parts), what the
-/// header holds, the output, then `constants`.
-#[derive(Clone, Debug)]
-pub struct RowOp {
-    /// Name of the design.
-    pub name: String,
-    /// For people.
-    pub doc: String,
-    /// Works on `rows_per_call` rows.
-    pub kernel: Kernel,
-    /// Rows of one call.
-    pub rows_per_call: u32,
-    /// Elements of one input row, and their type.
-    pub input: (Elem, u32),
-    /// Elements of one output row, and their type.
-    pub output: (Elem, u32),
-    /// Inputs of the same type, that many elements apart in the input buffer.
-    pub inputs: u32,
-    /// Elements from one input to the next in the buffer, when there are several.
-    pub input_distance: u64,
-    /// Rows in all.
-    pub rows: u32,
-    /// Elements of the input buffer; rows are dense from its start.
-    pub input_len: u64,
-    /// Elements of the output buffer, and the first one written.
-    pub output_len: u64,
-    /// First element written.
-    pub output_offset: u64,
-    /// Parameters ahead of the rows.
-    pub header: Option<Header>,
-    /// Run-time integers at the end of the parameters.
-    pub constants: Vec<i32>,
+/// What a dispatch of the program does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RowOp {
+    /// The sum of two 16-bit tensors of different scales.
+    Add,
+    /// LayerNorm to bytes, with multipliers of rows where the program has them.
+    Norm,
+    /// LayerNorm to 16 bits.
+    NormPost,
 }
 
 impl RowOp {
-    /// Rows that one object of a column holds.
-    fn object_rows(&self) -> u32 {
-        GRID * self.rows_per_call
+    const ALL: [RowOp; 3] = [RowOp::Add, RowOp::Norm, RowOp::NormPost];
+
+    /// The word that stands for it in a header.
+    const fn code(self) -> i32 {
+        match self {
+            RowOp::Add => 0,
+            RowOp::Norm => 1,
+            RowOp::NormPost => 2,
+        }
+    }
+}
+
+/// Where things lie in a header, for rows of `d` columns: `gain` (i16) and `beta` (i32) of every column, then words. The
+/// first eight are the parameters of the kernel (an addition's two multipliers and shift, or a norm's shift), after them
+/// come the operation and the number of turns. Packer, kernels' views and the core's program all take it from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeaderLayout {
+    d: u32,
+}
+
+impl HeaderLayout {
+    /// Words of the kernel's parameters.
+    const PARAM_WORDS: u32 = 8;
+
+    /// The layout for rows of `d` columns.
+    pub const fn new(d: u32) -> HeaderLayout {
+        HeaderLayout { d }
+    }
+
+    fn beta_byte(self) -> u32 {
+        2 * self.d
+    }
+
+    fn words_byte(self) -> u32 {
+        6 * self.d
+    }
+
+    fn op_word(self) -> u32 {
+        self.words_byte() / 4 + Self::PARAM_WORDS
+    }
+
+    /// All of it.
+    pub fn bytes(self) -> u32 {
+        self.words_byte() + 2 * 4 * Self::PARAM_WORDS
+    }
+
+    /// Views of gain, beta and parameters: first byte, element type, elements.
+    fn views(self) -> [(u32, Elem, u32); 3] {
+        [
+            (0, Elem::I16, self.d),
+            (self.beta_byte(), Elem::I32, self.d),
+            (self.words_byte(), Elem::I32, Self::PARAM_WORDS),
+        ]
+    }
+
+    fn pack(self, gain: &[i16], beta: &[i32], params: &[i32], op: RowOp, turns: u32) -> Vec<u8> {
+        let mut bytes = vec![0; self.bytes() as usize];
+        let mut put =
+            |at: u32, part: Vec<u8>| bytes[at as usize..at as usize + part.len()].copy_from_slice(&part);
+        put(0, bytes_of(gain));
+        put(self.beta_byte(), bytes_of(beta));
+        put(self.words_byte(), bytes_of(params));
+        put(4 * self.op_word(), bytes_of(&[op.code(), turns as i32]));
+        bytes
+    }
+}
+
+/// The row-wise operations of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowProgram {
+    /// Columns: a multiple of 64.
+    pub d: u32,
+    /// Rows.
+    pub rows: u32,
+    /// Whether [`RowOp::Norm`] gives each row a multiplier.
+    pub multipliers: bool,
+}
+
+/// A core's kernels and what it keeps.
+struct Core {
+    keep: KernelId,
+    add: KernelId,
+    norm: KernelId,
+    norm_post: KernelId,
+    kept: LocalId,
+}
+
+impl RowProgram {
+    /// Bytes of a row of every input and output.
+    fn row_bytes(&self) -> u32 {
+        2 * self.d
+    }
+
+    /// Bytes of one core's part of an object.
+    fn part_bytes(&self) -> u32 {
+        TURN_ROWS * self.row_bytes()
     }
 
     /// Rows that one column works on: a whole number of objects.
     fn share(&self) -> u32 {
-        self.rows.div_ceil(GRID).next_multiple_of(self.object_rows())
+        self.rows.div_ceil(GRID).next_multiple_of(GRID * TURN_ROWS)
+    }
+
+    /// Turns of a core.
+    fn turns(&self) -> u32 {
+        self.share() / (GRID * TURN_ROWS)
     }
 
     /// Rows that input and output buffers must have.
@@ -76,162 +158,161 @@ impl RowOp {
         self.rows.max(self.share())
     }
 
-    /// Elements of the header's buffer: one object, the header once for each core.
+    /// Bytes of the header's buffer: one object, the header once for each core.
     pub fn header_len(&self) -> u64 {
-        u64::from(GRID * self.part_len())
+        u64::from(GRID * self.part_bytes())
     }
 
-    /// The header's buffer: `bytes` for each core of a column.
-    pub fn header_buffer(&self, bytes: &[u8]) -> Vec<u8> {
-        let mut part = bytes.to_vec();
-        part.resize((self.part_len() * self.input.0.bytes()) as usize, 0);
+    fn header(&self, gain: &[i16], beta: &[i32], params: &[i32], op: RowOp) -> Vec<u8> {
+        let mut part = HeaderLayout::new(self.d).pack(gain, beta, params, op, self.turns());
+        part.resize(self.part_bytes() as usize, 0);
         part.repeat(GRID as usize)
     }
 
-    /// Elements of one core's part of an input object.
-    fn part_len(&self) -> u32 {
-        self.rows_per_call * self.input.1 * self.inputs
+    /// The header's buffer of an addition.
+    pub fn add_header(&self, add: &ResidualAdd) -> Vec<u8> {
+        self.header(&[], &[], &[add.mult_x.into(), add.mult_y.into(), add.shift as i32], RowOp::Add)
     }
 
-    /// One core's part of an input object: bytes where it is seen as several things, since
-    /// `memref.view` takes only bytes.
-    fn part(&self) -> MemType {
-        let (elem, len) = (self.input.0, self.part_len());
-        if self.is_mixed() { MemType::flat(Elem::I8, len * elem.bytes()) } else { MemType::flat(elem, len) }
+    /// The header's buffer of a norm.
+    pub fn norm_header(&self, op: RowOp, norm: &LayerNorm) -> Vec<u8> {
+        self.header(&norm.gain, &norm.beta, &[norm.shift as i32], op)
     }
 
-    fn is_mixed(&self) -> bool {
-        self.inputs > 1 || self.header.is_some()
-    }
-
-    /// The design.
+    /// The design named `name` that does `op` on buffers of `buffer_rows` rows: `header` bytes, `x` i16
+    /// (for an addition both summands, one after the other), and `y` i16 or bytes. An addition writes the first half of
+    /// a buffer of the size of its input.
     ///
     /// # Panics
-    /// When the kernel does not verify, or the header is longer than a core's part of an object.
-    pub fn design(&self) -> Design {
-        let d = DesignBuilder::new(&self.name, &self.doc);
-        let kernel = d.kernel(Arc::new(verify(self.kernel.clone()).unwrap_or_else(|e| panic!("{e}"))));
-        let part = self.part();
-        let out_part = MemType::flat(self.output.0, self.rows_per_call * self.output.1);
-        let keep = self.header.as_ref().map(|header| {
-            assert!(u64::from(header.bytes) <= part.bytes(), "{}: header of {} B", self.name, header.bytes);
-            d.kernel(Arc::new(verify(copy::copy_i8(header.bytes)).unwrap_or_else(|e| panic!("{e}"))))
-        });
+    /// When `d` is not a multiple of 64, or one of the kernels does not verify.
+    pub fn design(&self, name: &str, op: RowOp, buffer_rows: u32) -> Design {
+        assert!(self.d.is_multiple_of(64), "rows of {} columns: expected a multiple of 64", self.d);
+        let d = DesignBuilder::new(name, format!("Row-wise operations on rows of {}: {op:?}.", self.d));
+        let kernel = |k: Kernel| d.kernel(Arc::new(verify(k).unwrap_or_else(|e| panic!("{e}"))));
+        let keep = kernel(copy::copy_i8(HeaderLayout::new(self.d).bytes()));
+        let add = kernel(residual_add(TURN_ROWS * self.d));
+        let norm =
+            kernel(if self.multipliers { layernorm_rows(1, self.d) } else { layernorm(1, self.d, Elem::I8) });
+        let norm_post = kernel(layernorm(1, self.d, Elem::I16));
+        // Bytes, since they are seen as several things and `memref.view` takes only bytes.
+        let part = MemType::flat(Elem::I8, self.part_bytes());
+        let whole = MemType::flat(Elem::I8, GRID * self.part_bytes());
         let (mut inputs, mut outputs) = (vec![], vec![]);
         let (mut core_in, mut core_out): (Vec<FifoId>, Vec<FifoId>) = (vec![], vec![]);
         for col in 0..GRID {
             let (shim, mem) = (Tile::new(col as u8, 0), Tile::new(col as u8, 1));
-            let whole = |part: &MemType| MemType::flat(part.elem, part.shape[0] * GRID);
-            inputs.push(d.fifo(format!("in{col}"), shim, [mem], whole(&part)).id());
-            outputs.push(d.fifo(format!("out{col}"), mem, [shim], whole(&out_part)).id());
+            inputs.push(d.fifo(format!("in{col}"), shim, [mem], whole.clone()).id());
+            outputs.push(d.fifo(format!("out{col}"), mem, [shim], whole.clone()).id());
             let first = core_in.len();
             for row in 0..GRID {
                 let core = Tile::new(col as u8, 2 + row as u8);
-                core_in.push(d.fifo(format!("in{col}_{row}"), mem, [core], part.clone()).id());
-                core_out.push(d.fifo(format!("out{col}_{row}"), core, [mem], out_part.clone()).id());
+                // An addition holds two objects; two more are on their way.
+                let input = d.fifo(format!("in{col}_{row}"), mem, [core], part.clone()).depths([2, 4]);
+                core_in.push(input.id());
+                core_out.push(d.fifo(format!("out{col}_{row}"), core, [mem], part.clone()).id());
             }
-            let offsets = |fifos: &[FifoId], part: &MemType| -> Vec<(FifoId, u32)> {
-                fifos[first..].iter().enumerate().map(|(i, &f)| (f, i as u32 * part.shape[0])).collect()
+            let offsets = |fifos: &[FifoId]| -> Vec<(FifoId, u32)> {
+                fifos[first..].iter().enumerate().map(|(i, &f)| (f, i as u32 * self.part_bytes())).collect()
             };
-            d.split(inputs[col as usize], offsets(&core_in, &part));
-            d.join(offsets(&core_out, &out_part), outputs[col as usize]);
+            d.split(inputs[col as usize], offsets(&core_in));
+            d.join(offsets(&core_out), outputs[col as usize]);
         }
         for (at, (input, output)) in cores().zip(core_in.into_iter().zip(core_out)) {
-            self.core(&d, at, kernel, keep, [input, output]);
+            let kept = MemType::flat(Elem::I8, HeaderLayout::new(self.d).bytes());
+            let kept = d.local(format!("header_{}_{}", at.col, at.row), at, kept, None, None);
+            let core = Core { keep, add, norm, norm_post, kept };
+            d.core(at, |p| {
+                p.stack_bytes(STACK_BYTES);
+                p.forever(|p| self.dispatch(p, &core, input, output));
+            });
         }
-        self.sequence(&d, &inputs, &outputs);
+        self.sequence(&d, op, buffer_rows, &inputs, &outputs);
         d.build()
     }
 
-    fn core(
+    /// What a core does in one dispatch: keeps the header, and takes the turns it says.
+    fn dispatch(&self, p: &CoreBuilder, core: &Core, input: FifoId, output: FifoId) {
+        let layout = HeaderLayout::new(self.d);
+        let object = p.consume(input);
+        let view = |byte_offset: u32, elem, len| {
+            Some(View { byte_offset: byte_offset.into(), ty: MemType::flat(elem, len) })
+        };
+        let first = Arg::Object { object, view: view(0, Elem::I8, layout.bytes()) };
+        p.call(core.keep, vec![first, core.kept.into()]);
+        let [op, turns] = [0, 1].map(|i| WordRef { object, index: layout.op_word() + i });
+        p.release(input, Port::Consume, 1);
+        let kept = layout
+            .views()
+            .map(|(byte, elem, len)| Arg::Local { buffer: core.kept, view: view(byte, elem, len) });
+        let [gain, beta, params] = kept;
+        let row = |object: ObjectId, row: u32, elem, len| Arg::Object {
+            object,
+            view: view(row * self.row_bytes(), elem, len),
+        };
+        let bytes = if self.multipliers { self.d + ROW_BLOCK as u32 } else { self.d };
+        p.repeat_word(turns, |p| {
+            let y = p.produce(output);
+            p.switch(op, |branches| {
+                branches.case(RowOp::Add.code().into(), |p| {
+                    let all = |object| row(object, 0, Elem::I16, TURN_ROWS * self.d);
+                    let pair = p.acquire(input, Port::Consume, 2);
+                    p.call(core.add, vec![all(pair[0]), all(pair[1]), params.clone(), all(y)]);
+                    p.release(input, Port::Consume, 2);
+                });
+                let norms = [
+                    (RowOp::Norm, core.norm, Elem::I8, bytes),
+                    (RowOp::NormPost, core.norm_post, Elem::I16, self.d),
+                ];
+                for (op, kernel, elem, len) in norms {
+                    branches.case(op.code().into(), |p| {
+                        let x = p.consume(input);
+                        for r in 0..TURN_ROWS {
+                            let operands =
+                                [row(x, r, Elem::I16, self.d), gain.clone(), beta.clone(), params.clone()];
+                            p.call(kernel, [&operands[..], &[row(y, r, elem, len)]].concat());
+                        }
+                        p.release(input, Port::Consume, 1);
+                    });
+                }
+            });
+            p.release(output, Port::Produce, 1);
+        });
+    }
+
+    fn sequence(
         &self,
         d: &DesignBuilder,
-        at: Tile,
-        kernel: KernelId,
-        keep: Option<KernelId>,
-        [input, output]: [FifoId; 2],
+        op: RowOp,
+        buffer_rows: u32,
+        inputs: &[FifoId],
+        outputs: &[FifoId],
     ) {
-        let kept = self.header.as_ref().map(|header| {
-            d.local(
-                format!("header_{}_{}", at.col, at.row),
-                at,
-                MemType::flat(Elem::I8, header.bytes),
-                None,
-                None,
-            )
-        });
-        d.core(at, |p| {
-            p.stack_bytes(STACK_BYTES);
-            p.forever(|p| {
-                if let (Some(keep), Some(kept), Some(header)) = (keep, kept, &self.header) {
-                    let object = p.consume(input);
-                    let view = Some(View { byte_offset: 0, ty: MemType::flat(Elem::I8, header.bytes) });
-                    p.call(keep, vec![Arg::Object { object, view }, kept.into()]);
-                    p.release(input, Port::Consume, 1);
-                }
-                let calls = self.share() / self.object_rows();
-                p.repeat(calls.into(), |p| {
-                    let (x, y) = (p.consume(input), p.produce(output));
-                    p.call(kernel, self.args(x, y, kept));
-                    p.release(input, Port::Consume, 1);
-                    p.release(output, Port::Produce, 1);
-                });
-            });
-        });
-    }
-
-    fn args(&self, x: ObjectId, y: ObjectId, kept: Option<LocalId>) -> Vec<Arg> {
-        let (elem, width) = self.input;
-        let len = self.rows_per_call * width;
-        let input = |i: u32| {
-            let byte_offset = u64::from(i * len * elem.bytes());
-            let view = View { byte_offset, ty: MemType::flat(elem, len) };
-            Arg::Object { object: x, view: self.is_mixed().then_some(view) }
-        };
-        let mut args: Vec<Arg> = (0..self.inputs).map(input).collect();
-        if let (Some(buffer), Some(header)) = (kept, &self.header) {
-            args.extend(header.views.iter().map(|&(byte, elem, len)| Arg::Local {
-                buffer,
-                view: Some(View { byte_offset: byte.into(), ty: MemType::flat(elem, len) }),
-            }));
-        }
-        args.push(y.into());
-        args.extend(self.constants.iter().map(|&c| Arg::Const(c)));
-        args
-    }
-
-    fn sequence(&self, d: &DesignBuilder, inputs: &[FifoId], outputs: &[FifoId]) {
+        debug_assert!(RowOp::ALL.contains(&op));
         let flat = |elem, len: u64| {
             MemType::flat(elem, u32::try_from(len).expect("host buffers below 4 Gi elements"))
         };
-        let (share, rows) = (u64::from(self.share()), u64::from(self.rows));
-        let (width, out_width) = (u64::from(self.input.1), u64::from(self.output.1));
+        let [share, rows, width] = [self.share(), self.rows, self.d].map(u64::from);
+        let distance = u64::from(buffer_rows) * width;
         d.sequence(|s| {
-            let header =
-                self.header.as_ref().map(|_| s.buffer("header", flat(self.input.0, self.header_len())));
-            let x = s.buffer("x", flat(self.input.0, self.input_len));
-            let y = s.buffer("y", flat(self.output.0, self.output_len));
-            for col in 0..u64::from(GRID) {
-                let first = (col * share).min(rows.saturating_sub(share));
-                let (input, output) = (inputs[col as usize], outputs[col as usize]);
-                s.copy_linear(y, output, self.output_offset + first * out_width, share * out_width).token();
-                if let Some(header) = header {
-                    s.copy_linear(header, input, 0, self.header_len()).token();
-                }
-                if self.inputs == 1 {
-                    s.copy_linear(x, input, first * width, share * width).token();
+            let header = s.buffer("header", flat(Elem::I8, self.header_len()));
+            let x = s.buffer("x", flat(Elem::I16, 2 * distance));
+            let y_len = if op == RowOp::Add { 2 * distance } else { distance };
+            let y = s.buffer("y", flat(Elem::I16, y_len));
+            for col in 0..GRID as usize {
+                let first = (col as u64 * share).min(rows.saturating_sub(share)) * width;
+                s.copy_linear(y, outputs[col], first, share * width).token();
+                s.copy_linear(header, inputs[col], 0, self.header_len()).token();
+                if op == RowOp::Add {
+                    let turn = u64::from(GRID * TURN_ROWS);
+                    let sizes = [share / turn, 2, turn, width];
+                    let strides = [turn * width, distance, width, 1];
+                    s.copy(x, inputs[col], [0, 0, 0, first], sizes, strides).token();
                 } else {
-                    // Call by call: its rows of the first input, then of the second.
-                    let call = u64::from(self.rows_per_call) * width;
-                    let sizes = [1, share / u64::from(self.rows_per_call), self.inputs.into(), call];
-                    s.copy(x, input, [0, 0, 0, first * width], sizes, [0, call, self.input_distance, 1])
-                        .token();
+                    s.copy_linear(x, inputs[col], first, share * width).token();
                 }
             }
             for col in 0..GRID as usize {
-                if header.is_some() {
-                    s.wait(inputs[col]);
-                }
+                s.wait(inputs[col]);
                 s.wait(inputs[col]);
                 s.wait(outputs[col]);
             }

@@ -5,14 +5,13 @@
 //! in buffers of host memory between dispatches.
 
 use super::integer::{Observer, Tensor};
-use super::plan::{Plan, PlanError, Product, Rows};
-use super::quant::{ConvStage, Gelu, Linear, QuantLayer, QuantModel};
+use super::plan::{Plan, PlanError, Product};
+use super::quant::{ConvStage, Gelu, Heads, Linear, QuantLayer, QuantModel};
 use crate::case::bytes_of;
 use crate::conv1d;
 use crate::designs::gemm::ColumnBlock;
-use crate::designs::transpose::HEAD_ROWS;
+use crate::designs::rows::RowOp;
 use crate::layernorm::LayerNorm;
-use crate::requantise::Requant;
 use crate::residual_add::ResidualAdd;
 use kiln_dsl::array::{Design, Tile};
 use kiln_dsl::kernel::Elem;
@@ -125,16 +124,16 @@ impl EncodeReport {
         self.last = next.last;
     }
 
-    fn add(&mut self, design: &str, dispatch: Dispatch) {
+    fn add(&mut self, design: &str, program: &str, dispatch: Dispatch) {
         self.cycles += dispatch.cycles;
         self.controller_cycles += dispatch.controller_cycles;
         self.ddr_bytes += dispatch.ddr_bytes;
         self.l1_peak_bytes = self.l1_peak_bytes.max(dispatch.l1_peak_bytes);
         self.l2_peak_bytes = self.l2_peak_bytes.max(dispatch.l2_peak_bytes);
         self.dispatches += 1;
-        if self.last.as_deref() != Some(design) {
+        if self.last.as_deref() != Some(program) {
             self.design_switches += 1;
-            self.last = Some(design.to_string());
+            self.last = Some(program.to_string());
         }
         let at = self.ops.iter().position(|op| op.name == design).unwrap_or_else(|| {
             let cores = dispatch.cores.len();
@@ -237,7 +236,7 @@ pub fn encode(
         Run { model, plan, runner, watch, observe, report: EncodeReport::default(), done: 0, total };
     let x = run.embed(mel)?;
     let x = model.layers.iter().enumerate().try_fold(x, |x, (i, layer)| run.layer(x, layer, i))?;
-    let features = run.normalise(&plan.norm_post, &x, &model.ln_post)?;
+    let features = run.normalise(RowOp::NormPost, &x, &model.ln_post)?;
     let integers = run.tensor_i16(&features, 0, "final");
     let scale = model.final_scale;
     let features = integers.mapv(|v| (f64::from(v) * scale) as f32);
@@ -278,7 +277,7 @@ impl Run<'_> {
         self.done += 1;
         let dispatch = self.done;
         match self.runner.run(design, host) {
-            Ok(done) => self.report.add(&name, done),
+            Ok(done) => self.report.add(&name, self.plan.program(design), done),
             Err(cause) => return Err(EncodeError::Dispatch { dispatch, dispatches, design: name, cause }),
         }
         Ok(())
@@ -298,10 +297,9 @@ impl Run<'_> {
     /// A LayerNorm's output, with its rows' multipliers if they have any.
     fn see_normalised(&mut self, bytes: &[u8], name: &str) {
         let (rows, d) = (self.model.config.positions, self.model.config.d);
-        let width = self.plan.norm.op.output.1 as usize;
-        let all = matrix::<i8>(bytes, 0, [rows, width]);
+        let all = matrix::<i8>(bytes, 0, [rows, 2 * d]);
         let values = all.slice(s![.., ..d]);
-        if width == d {
+        if !self.plan.row_program.multipliers {
             (self.observe)(name, Tensor::I8(values));
         } else {
             let first = |row: ndarray::ArrayView1<i8>| i16::from_le_bytes([row[d] as u8, row[d + 1] as u8]);
@@ -360,22 +358,21 @@ impl Run<'_> {
 
     /// The sum of both halves of `xy`, in the first half of a new buffer.
     fn add(&mut self, xy: Vec<u8>, add: &ResidualAdd, name: &str) -> Result<Vec<u8>, EncodeError> {
-        let op = &self.plan.add.op;
-        let words = [i32::from(add.mult_x), i32::from(add.mult_y), add.shift as i32, 0, 0, 0, 0, 0];
-        let mut host = [op.header_buffer(&bytes_of(&words)), xy, zeros(op.output_len, 2)];
-        self.dispatch(&self.plan.add.design, &mut host)?;
+        let header = self.plan.row_program.add_header(add);
+        let len = xy.len();
+        let mut host = [header, xy, vec![0; len]];
+        self.dispatch(&self.plan.add, &mut host)?;
         let [_, _, sum] = host;
         self.tensor_i16(&sum, 0, name);
         Ok(sum)
     }
 
-    fn normalise(&mut self, rows: &Rows, x: &[u8], norm: &LayerNorm) -> Result<Vec<u8>, EncodeError> {
-        let mut header = bytes_of(&norm.gain);
-        header.extend(bytes_of(&norm.beta));
-        header.extend(norm.shift.to_le_bytes());
-        let out = zeros(rows.op.output_len, rows.op.output.0.bytes());
-        let mut host = [rows.op.header_buffer(&header), x.to_vec(), out];
-        self.dispatch(&rows.design, &mut host)?;
+    fn normalise(&mut self, op: RowOp, x: &[u8], norm: &LayerNorm) -> Result<Vec<u8>, EncodeError> {
+        let plan = self.plan;
+        let design = if op == RowOp::NormPost { &plan.norm_post } else { &plan.norm };
+        let out = vec![0; x.len() / 2];
+        let mut host = [plan.row_program.norm_header(op, norm), x.to_vec(), out];
+        self.dispatch(design, &mut host)?;
         let [_, _, out] = host;
         Ok(out)
     }
@@ -383,13 +380,13 @@ impl Run<'_> {
     fn layer(&mut self, x: Vec<u8>, layer: &QuantLayer, i: usize) -> Result<Vec<u8>, EncodeError> {
         let plan = self.plan;
         let name = |part: &str| format!("layer{i}.{part}");
-        let h = self.normalise(&plan.norm, &x, &layer.ln1)?;
+        let h = self.normalise(RowOp::Norm, &x, &layer.ln1)?;
         self.see_normalised(&h, &name("ln1"));
         let context = self.attention(h, layer, i)?;
-        self.see(&context, plan.context.gemm.out, &name("ctx"));
+        self.see(&context, plan.attention.0.out, &name("ctx"));
         let xy = self.linear_onto(&plan.out, context, &layer.out, x, &name("attn_out"))?;
         let x = self.add(xy, &layer.resid1, &name("resid1"))?;
-        let h = self.normalise(&plan.norm, &x, &layer.ln2)?;
+        let h = self.normalise(RowOp::Norm, &x, &layer.ln2)?;
         self.see_normalised(&h, &name("ln2"));
         let weights = laid_out(&plan.fc1, &layer.fc1, gelu_bits(&layer.gelu));
         let c = zeros(plan.fc1.gemm.c.len, 2);
@@ -416,59 +413,24 @@ impl Run<'_> {
 
     fn attention(&mut self, h: Vec<u8>, layer: &QuantLayer, i: usize) -> Result<Vec<u8>, EncodeError> {
         let plan = self.plan;
-        let config = self.model.config.clone();
-        let (d, heads, keys) = (config.d, config.heads, plan.keys as usize);
-        let [q, k, v] = {
-            let mut project = |part: usize, name: &str| -> Result<Vec<u8>, EncodeError> {
-                let linear = columns_of(&layer.qkv, part * d..(part + 1) * d);
-                let weights = laid_out(&plan.project, &linear, 0);
-                let c = zeros(plan.project.gemm.c.len, 1);
-                let [_, _, out] = self.product(&plan.project, h.clone(), weights, c)?;
-                self.see_i8(&out, &format!("layer{i}.{name}"));
-                Ok(out)
-            };
-            [project(0, "q")?, project(1, "k")?, project(2, "v")?]
+        let config = &self.model.config;
+        let (d, positions) = (config.d, config.positions);
+        let c = zeros(plan.project.gemm.c.len, 1);
+        let weights = laid_out(&plan.project, &layer.qkv, 0);
+        let [_, _, qkv] = self.product(&plan.project, h, weights, c)?;
+        let all = matrix::<i8>(&qkv, 0, [positions, 3 * d]);
+        for (part, name) in ["q", "k", "v"].into_iter().enumerate() {
+            let columns = all.slice(s![.., part * d..(part + 1) * d]);
+            (self.observe)(&format!("layer{i}.{name}"), Tensor::I8(columns));
+        }
+        let (op, design) = &plan.attention;
+        let Heads::Running(attention) = &layer.heads else {
+            panic!("the plan covers the recipe, whose softmax is a running one");
         };
-
-        let mut transposed = Array2::<i8>::zeros((heads * HEAD_ROWS as usize, keys));
-        let block = uniform(&plan.scores, &layer.scores, keys);
-        for mut head in transposed.axis_chunks_iter_mut(Axis(0), HEAD_ROWS as usize) {
-            head.slice_mut(s![HEAD_ROWS as usize / 2.., ..]).assign(&block);
-        }
-        let mut host = [k, bytes_of(transposed.as_slice().expect("standard layout"))];
-        self.dispatch(&plan.transpose.1, &mut host)?;
-        let [_, transposed] = host;
-
-        let scores = zeros(plan.scores.gemm.c.len, 2);
-        let [_, _, scores] = self.product(&plan.scores, q, transposed, scores)?;
-        self.see_heads(&scores, &format!("layer{i}"), "scores");
-        let mut host = [scores, zeros(plan.softmax.op.output_len, 2)];
-        self.dispatch(&plan.softmax.design, &mut host)?;
-        let [_, probs] = host;
-        self.see_heads(&probs, &format!("layer{i}"), "probs");
-
-        let mut values = v;
-        let head_dim = config.head_dim();
-        let block = uniform(&plan.context, &layer.context, head_dim);
-        for (row, block) in block.axis_iter(Axis(0)).enumerate() {
-            for head in 0..heads {
-                let at = (keys + row) * d + head * head_dim;
-                values[at..at + head_dim].iter_mut().zip(block).for_each(|(to, &from)| *to = from as u8);
-            }
-        }
-        let c = zeros(plan.context.gemm.c.len, plan.context.gemm.out.bytes());
-        let [_, _, context] = self.product(&plan.context, probs, values, c)?;
+        let mut host = [op.header(attention), qkv, zeros(op.output_len, op.out.bytes())];
+        self.dispatch(design, &mut host)?;
+        let [_, _, context] = host;
         Ok(context)
-    }
-
-    fn see_heads(&mut self, bytes: &[u8], layer: &str, part: &str) {
-        let (positions, keys) = (self.model.config.positions, self.plan.keys as usize);
-        for head in 0..self.model.config.heads {
-            let first = head * self.plan.score_rows as usize * keys;
-            let padded = matrix::<i16>(bytes, first, [positions, keys]);
-            let valid = padded.slice(s![.., ..positions]);
-            (self.observe)(&format!("{layer}.head{head}.{part}"), Tensor::I16(valid));
-        }
     }
 }
 
@@ -483,24 +445,6 @@ fn laid_out(p: &Product, linear: &Linear, gelu_bits: u32) -> Vec<u8> {
 
 fn conv_weights(p: &Product, stage: &ConvStage) -> Vec<u8> {
     laid_out(p, &stage.matrix, gelu_bits(&stage.gelu))
-}
-
-/// A column block whose `columns` columns are alike and have no bias; `q` has one multiplier or more,
-/// all equal.
-fn uniform(p: &Product, q: &Requant, columns: usize) -> Array2<i8> {
-    let q = Requant { mult: vec![q.mult[0]; columns], ..q.clone() };
-    ColumnBlock::rows(p.tile_columns, &vec![0; columns], &q, 0, 0)
-}
-
-/// Some columns of a matrix.
-fn columns_of(linear: &Linear, columns: std::ops::Range<usize>) -> Linear {
-    Linear {
-        weights: linear.weights.slice(s![.., columns.clone()]).to_owned(),
-        finish: linear.finish.of_columns(columns.clone()),
-        out: linear.out,
-        in_scale: linear.in_scale,
-        weight_scales: linear.weight_scales[columns].to_vec(),
-    }
 }
 
 /// Fraction bits of the GELUs that the plan's designs compute.

@@ -2,17 +2,13 @@
 
 use super::config::ModelConfig;
 use super::scheme::{Number, Recipe};
+use crate::conv1d;
+use crate::designs::attention::AttentionDesign;
 use crate::designs::gemm::{CHUNK, Gemm, Operand};
-use crate::designs::rows::{Header, RowOp};
-use crate::designs::transpose::{HEAD_ROWS, HeadTranspose};
+use crate::designs::rows::{RowOp, RowProgram};
 use crate::matmul::Left;
-use crate::requantise::ROW_BLOCK;
-use crate::{conv1d, layernorm, residual_add, softmax};
 use kiln_dsl::array::Design;
 use kiln_dsl::kernel::Elem;
-
-/// Longest contiguous run of a strided shim copy: 1023 words of 4 bytes, in i16.
-const RUN_I16: u32 = 2046;
 
 /// A matrix product with its design and the columns one core takes.
 #[derive(Clone, Debug)]
@@ -25,15 +21,6 @@ pub struct Product {
     pub tile_columns: u32,
 }
 
-/// A row-wise operation with its design.
-#[derive(Clone, Debug)]
-pub struct Rows {
-    /// What it computes.
-    pub op: RowOp,
-    /// Its design.
-    pub design: Design,
-}
-
 /// Every design of one encoder, and the sizes of its buffers in host memory.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -41,36 +28,28 @@ pub struct Plan {
     pub config: ModelConfig,
     /// Rows of every activation buffer.
     pub rows: u32,
-    /// Keys, padded to what the array takes.
-    pub keys: u32,
-    /// Rows of one head's scores.
-    pub score_rows: u32,
     /// First convolution and GELU.
     pub conv1: Product,
     /// Second convolution and GELU.
     pub conv2: Option<Product>,
-    /// LayerNorm to i8.
-    pub norm: Rows,
-    /// Query, key and value projections.
+    /// The program of additions and norms.
+    pub row_program: RowProgram,
+    /// LayerNorm to bytes.
+    pub norm: Design,
+    /// Query, key and value projections, side by side.
     pub project: Product,
-    /// Keys, transposed head by head.
-    pub transpose: (HeadTranspose, Design),
-    /// Scores of all heads.
-    pub scores: Product,
-    /// Softmax of all heads.
-    pub softmax: Rows,
-    /// Probabilities times values of all heads.
-    pub context: Product,
+    /// Attention of all heads.
+    pub attention: (AttentionDesign, Design),
     /// Output projection of the attention.
     pub out: Product,
     /// Residual addition, of positions too.
-    pub add: Rows,
+    pub add: Design,
     /// First feed-forward matrix and GELU.
     pub fc1: Product,
     /// Second feed-forward matrix.
     pub fc2: Product,
     /// Final LayerNorm, to i16.
-    pub norm_post: Rows,
+    pub norm_post: Design,
 }
 
 /// An encoder that the designs do not cover.
@@ -127,10 +106,6 @@ fn product(gemm: Gemm, l1_bytes: u32) -> Result<Product, PlanError> {
     Ok(Product { design: gemm.design(l1_bytes), tile_columns: tile.n, gemm })
 }
 
-fn rows(op: RowOp) -> Rows {
-    Rows { design: op.design(), op }
-}
-
 impl Plan {
     /// The designs of `config` in the types of `recipe`, for cores with `l1_bytes` of memory.
     ///
@@ -142,16 +117,21 @@ impl Plan {
         let [d, ffn, positions, heads, mels] =
             [config.d, config.ffn, config.positions, config.heads, config.mels].map(|v| v as u32);
         let head_dim = d / heads;
-        let transpose = |input_len| HeadTranspose {
-            name: "transpose_keys".into(),
+        let attention = AttentionDesign {
+            name: "attention".into(),
             heads,
             head_dim,
-            keys: positions,
-            input_len,
+            positions,
+            input_row: 3 * u64::from(d),
+            input_len: 0,
+            out: context_elem,
+            output_len: 0,
         };
-        let keys = transpose(0).padded_keys();
-        // Values lie above their column block; every other activation fits the same buffer.
-        let activation_rows = keys + CHUNK;
+        let query_rows = attention
+            .query_rows(l1_bytes)
+            .ok_or_else(|| PlanError::NoTile { design: attention.name.clone(), l1_bytes })?;
+        // Whole blocks of rows, of products and of attention.
+        let activation_rows = attention.rows_needed(query_rows).max(positions.next_multiple_of(64));
         let (rows_u64, d_u64) = (u64::from(activation_rows), u64::from(d));
         let activation = |width: u32| Operand::dense(rows_u64, width.into());
         let weights = |k: u32, n: u32| Operand::dense((k + CHUNK).into(), n.into());
@@ -160,9 +140,9 @@ impl Plan {
             row_stride: d_u64,
             offsets: vec![half * rows_u64 * d_u64],
         };
-        // What follows a LayerNorm: its rows may go on for a row block.
+        // Rows of a LayerNorm have room for 16 bits; bytes may go on for a row block.
         let row_scales = recipe.norm == Number::I8Rows;
-        let normalised_width = d + if row_scales { ROW_BLOCK as u32 } else { 0 };
+        let normalised_width = 2 * d;
         let normalised = |p: Gemm| {
             let a = Operand { row_stride: normalised_width.into(), ..activation(normalised_width) };
             product(Gemm { row_scales, a, ..p }, l1_bytes)
@@ -202,109 +182,26 @@ impl Plan {
         let conv2 = two_convs
             .then(|| gemm("conv2_gelu", Left::I16, Elem::I16, true, [positions, window(d), d], conv2_io()));
 
-        let by_head = |operand: Operand, distance: u64| Operand {
-            offsets: (0..u64::from(heads)).map(|h| h * distance).collect(),
-            ..operand
-        };
-        let transposed = transpose(rows_u64 * d_u64);
-        let key_len = transposed.output_len();
-        // A head narrower than a chunk of K meets rows of zeros below its own.
-        let key_operand = Operand { len: key_len, row_stride: keys.into(), offsets: vec![0] };
-        let key_operand = by_head(key_operand, u64::from(HEAD_ROWS * keys));
-        // Heads of scores follow each other without a gap where a block of rows is not longer.
-        let score_rows = positions.max(256.min(positions.next_multiple_of(64)));
-        let score_distance = u64::from(score_rows) * u64::from(keys);
-        let score_len = u64::from(heads) * score_distance;
-        let score_operand =
-            || by_head(Operand { len: score_len, row_stride: keys.into(), offsets: vec![0] }, score_distance);
-        let head_columns = || by_head(activation(d), head_dim.into());
-        let scores_io = [head_columns(), key_operand, score_operand()];
-        let scores = gemm("scores", Left::I8, Elem::I16, false, [positions, CHUNK, keys], scores_io)?;
-        let context_io = [score_operand(), head_columns(), head_columns()];
-        let context =
-            gemm("context", Left::I16, context_elem, false, [positions, keys, head_dim], context_io)?;
+        let attention =
+            AttentionDesign { input_len: 3 * rows_u64 * d_u64, output_len: rows_u64 * d_u64, ..attention };
 
-        let norm = |name: &str, out, rows_too: bool| {
-            let (kernel, width) = if rows_too {
-                (layernorm::layernorm_rows(4, d), normalised_width)
-            } else {
-                (layernorm::layernorm(4, d, out), d)
-            };
-            let header = Header {
-                bytes: (6 * d + 32).next_multiple_of(32),
-                views: vec![(0, Elem::I16, d), (2 * d, Elem::I32, d), (6 * d, Elem::I32, 8)],
-            };
-            rows(RowOp {
-                name: name.into(),
-                doc: format!(
-                    "LayerNorm of rows of {d}, to {out}{}.",
-                    if rows_too { " with multipliers" } else { "" }
-                ),
-                kernel,
-                rows_per_call: 4,
-                input: (Elem::I16, d),
-                output: (out, width),
-                inputs: 1,
-                input_distance: 0,
-                rows: positions,
-                input_len: 2 * rows_u64 * d_u64,
-                output_len: rows_u64 * u64::from(width),
-                output_offset: 0,
-                header: Some(header),
-                constants: vec![],
-            })
-        };
-        let add_rows = [4, 2, 1].into_iter().find(|r| r * d <= RUN_I16).unwrap_or(1);
-        let add = rows(RowOp {
-            name: "residual_add".into(),
-            doc: format!("Sum of two i16 tensors of different scales, rows of {d}."),
-            kernel: residual_add::residual_add(add_rows * d),
-            rows_per_call: add_rows,
-            input: (Elem::I16, d),
-            output: (Elem::I16, d),
-            inputs: 2,
-            input_distance: rows_u64 * d_u64,
-            rows: positions,
-            input_len: 2 * rows_u64 * d_u64,
-            output_len: 2 * rows_u64 * d_u64,
-            output_offset: 0,
-            header: Some(Header { bytes: 32, views: vec![(0, Elem::I32, 8)] }),
-            constants: vec![],
-        });
-        let softmax = rows(RowOp {
-            name: "softmax".into(),
-            doc: format!("Softmax of rows of {positions} keys, padded to {keys}."),
-            kernel: softmax::softmax(2, keys),
-            rows_per_call: 2,
-            input: (Elem::I16, keys),
-            output: (Elem::I16, keys),
-            inputs: 1,
-            input_distance: 0,
-            rows: heads * score_rows,
-            input_len: score_len,
-            output_len: score_len,
-            output_offset: 0,
-            header: None,
-            constants: vec![positions as i32],
-        });
+        let row_program = RowProgram { d, rows: positions, multipliers: row_scales };
+        let rows = |name: &str, op| row_program.design(name, op, activation_rows);
         let square = [positions, d, d];
-        let project_io = [activation(d), weights(d, d), activation(d)];
+        let project_io = [activation(d), weights(d, 3 * d), activation(3 * d)];
         let out_io = [activation(d), weights(d, d), stream(1)];
         let fc1_io = [activation(d), weights(d, ffn), activation(ffn)];
         let fc2_io = [activation(ffn), weights(ffn, d), stream(1)];
         Ok(Plan {
             config: config.clone(),
             rows: activation_rows,
-            keys,
-            score_rows,
             conv1,
             conv2: conv2.transpose()?,
-            norm: norm("layernorm", Elem::I8, row_scales),
-            project: normalised(gemm("project", Left::I8, Elem::I8, false, square, project_io)?.gemm)?,
-            transpose: (transposed.clone(), transposed.design()),
-            scores,
-            softmax,
-            context,
+            norm: rows("layernorm", RowOp::Norm),
+            project: normalised(
+                gemm("project", Left::I8, Elem::I8, false, [positions, d, 3 * d], project_io)?.gemm,
+            )?,
+            attention: (attention.clone(), attention.design(query_rows)),
             out: gemm(
                 "attention_out",
                 if context_elem == Elem::I8 { Left::I8 } else { Left::I16 },
@@ -313,10 +210,11 @@ impl Plan {
                 square,
                 out_io,
             )?,
-            add,
+            add: rows("residual_add", RowOp::Add),
             fc1: normalised(gemm("fc1_gelu", Left::I8, Elem::I16, true, [positions, d, ffn], fc1_io)?.gemm)?,
             fc2: gemm("fc2", Left::I16, Elem::I16, false, [positions, ffn, d], fc2_io)?,
-            norm_post: norm("layernorm_post", Elem::I16, false),
+            norm_post: rows("layernorm_post", RowOp::NormPost),
+            row_program,
         })
     }
 
@@ -324,13 +222,8 @@ impl Plan {
     pub fn products(&self) -> Vec<&Product> {
         let mut all = vec![&self.conv1];
         all.extend(&self.conv2);
-        all.extend([&self.project, &self.scores, &self.context, &self.out, &self.fc1, &self.fc2]);
+        all.extend([&self.project, &self.out, &self.fc1, &self.fc2]);
         all
-    }
-
-    /// Every row-wise operation, in the order of first use.
-    pub fn row_operations(&self) -> Vec<&Rows> {
-        vec![&self.add, &self.norm, &self.softmax, &self.norm_post]
     }
 
     /// Every design, in the order of first use.
@@ -338,25 +231,27 @@ impl Plan {
         let mut all = vec![&self.conv1.design];
         all.extend(self.conv2.as_ref().map(|c| &c.design));
         all.extend([
-            &self.add.design,
-            &self.norm.design,
+            &self.add,
+            &self.norm,
             &self.project.design,
-            &self.transpose.1,
-            &self.scores.design,
-            &self.softmax.design,
-            &self.context.design,
+            &self.attention.1,
             &self.out.design,
             &self.fc1.design,
             &self.fc2.design,
-            &self.norm_post.design,
+            &self.norm_post,
         ]);
         all
     }
 
+    /// Name of the program that a design runs: of the first design with the same one.
+    pub fn program<'a>(&'a self, design: &'a Design) -> &'a str {
+        self.designs().into_iter().find(|d| d.same_program(design)).map_or(&design.name, |d| &d.name)
+    }
+
     /// Dispatches of one encoding.
     pub fn dispatches(&self) -> usize {
-        // The convolutions, positions and final norm; then each layer's fourteen.
-        3 + usize::from(self.conv2.is_some()) + 14 * self.config.layers
+        // The convolutions, positions and final norm; then each layer's nine.
+        3 + usize::from(self.conv2.is_some()) + 9 * self.config.layers
     }
 }
 

@@ -8,7 +8,7 @@
 //! | GELU argument and output | 2^-k, static |
 //! | residual stream and what is added to it, ctx | static, one per place, 1.25 headroom |
 //! | scores | 1/16 octave |
-//! | probabilities | 2^-15 |
+//! | weights of the running softmax (u8) | 1/255 of the running maximum's |
 //! | accumulators (i32) | product of the operands' scales |
 //!
 //! Activations are `[rows, columns]`, weights `[K, N]` (inputs by outputs), both row-major.
@@ -17,6 +17,7 @@ use ndarray::{Array1, Array2};
 
 use super::ModelConfig;
 use super::scheme::{Number, Recipe, Scheme};
+use crate::attention::Attention;
 use crate::layernorm::LayerNorm;
 use crate::requantise::{Requant, RowRequant};
 use crate::residual_add::ResidualAdd;
@@ -68,12 +69,8 @@ pub struct QuantLayer {
     pub qkv: Linear,
     /// Values of one step of q, k and v.
     pub qkv_scales: [f64; 3],
-    /// `q x k^T` of one head to scores; one multiplier for every column.
-    pub scores: Requant,
-    /// Value of one step of the scores.
-    pub score_scale: f64,
-    /// Probabilities times v to ctx; one multiplier for every column.
-    pub context: Requant,
+    /// From q, k and v to ctx.
+    pub heads: Heads,
     /// Value of one step of ctx.
     pub context_scale: f64,
     /// Output projection of the attention, onto the stream.
@@ -100,6 +97,22 @@ pub struct QuantLayer {
     pub resid2: ResidualAdd,
     /// Value of one step of the residual stream after the layer.
     pub resid2_scale: f64,
+}
+
+/// Attention of every head of a layer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Heads {
+    /// By a running softmax: [`crate::attention`].
+    Running(Attention),
+    /// In two passes over scores of 8 bits: [`crate::softmax::reference_i8`].
+    Normalised {
+        /// `q x k^T` to scores; one multiplier for every column.
+        scores: Requant,
+        /// Value of one step of the scores.
+        score_scale: f64,
+        /// Probabilities times v to ctx; one multiplier for every column.
+        context: Requant,
+    },
 }
 
 /// A convolution (as a matrix over windows, see [`crate::conv1d`]) and its GELU.

@@ -3,12 +3,13 @@
 use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate};
 
 use super::calibrate::{Calibration, Histogram};
-use super::quant::{ConvStage, Finish, Gelu, Linear, MEL_BITS, POSITION_BITS, QuantLayer, QuantModel};
+use super::quant::{ConvStage, Finish, Gelu, Heads, Linear, MEL_BITS, POSITION_BITS, QuantLayer, QuantModel};
 use super::rounding;
 use super::saved::{Stamp, calibration_hash};
 use super::scheme::{Number, Recipe, Scheme, WeightScales};
 use super::smooth::{Smoothing, smooth};
 use super::weights::{Dense, EncoderWeights, LayerWeights, Norm};
+use crate::attention::Attention;
 use crate::gelu::{self, FRACTION_BITS};
 use crate::layernorm::LayerNorm;
 use crate::requantise::{Requant, RowRequant};
@@ -306,11 +307,8 @@ impl<'a> Quantiser<'a> {
             let output = outputs.into_iter().reduce(Output::beside).expect("three parts");
             self.linear(&side_by_side, self.input(ln1, &format!("{name}.ln1")), output)
         };
-        let (scores, score_scale) = self.scores(peak("scores"), q.scale * k.scale, head_dim);
         let ctx = grid(recipe.context, "ctx");
-        let probability = if recipe.scores == Number::I16 { 32768.0 } else { 128.0 };
-        let context_factor = v.scale / probability / ctx.scale;
-        let context = Requant::new(&[context_factor], &[(ctx.steps() + 1.0) / context_factor]);
+        let heads = self.heads(peak("scores"), [q, k, v], ctx, head_dim);
         let attn_out = grid(recipe.stream, "attn_out");
         let out = self.linear(
             &layer.out,
@@ -338,9 +336,7 @@ impl<'a> Quantiser<'a> {
             ln1_scale: ln1.operand_scale(),
             qkv,
             qkv_scales: [q.scale, k.scale, v.scale],
-            scores,
-            score_scale,
-            context,
+            heads,
             context_scale: ctx.scale,
             out,
             out_scale: attn_out.scale,
@@ -357,15 +353,19 @@ impl<'a> Quantiser<'a> {
         }
     }
 
-    /// From `q x k^T` to scores, and the value of a step of those.
-    fn scores(&self, peak: f64, qk_scale: f64, head_dim: usize) -> (Requant, f64) {
-        let root = (head_dim as f64).sqrt();
-        let step = match self.recipe.scores {
-            Number::I16 => std::f64::consts::LN_2 / f64::from(STEPS_PER_OCTAVE),
-            Number::I8 | Number::I8Rows => peak / 127.0,
-        };
-        let score_peak = peak * root * ACC_HEADROOM / qk_scale;
-        (Requant::new(&[qk_scale / root / step], &[score_peak]), step)
+    /// Attention of heads of `head_dim` columns.
+    fn heads(&self, peak: f64, [q, k, v]: [Grid; 3], ctx: Grid, head_dim: usize) -> Heads {
+        let (root, qk_scale) = ((head_dim as f64).sqrt(), q.scale * k.scale);
+        let acc_peak = peak * root * ACC_HEADROOM / qk_scale;
+        if self.recipe.scores == Number::I16 {
+            let octaves = std::f64::consts::LOG2_E * f64::from(STEPS_PER_OCTAVE) / root;
+            return Heads::Running(Attention::new(qk_scale * octaves, acc_peak, v.scale / ctx.scale));
+        }
+        let score_scale = peak / 127.0;
+        let scores = Requant::new(&[qk_scale / root / score_scale], &[acc_peak]);
+        let factor = v.scale / 128.0 / ctx.scale;
+        let context = Requant::new(&[factor], &[(ctx.steps() + 1.0) / factor]);
+        Heads::Normalised { scores, score_scale, context }
     }
 
     /// The grid of a tensor with a static scale.

@@ -61,7 +61,7 @@ fn agree(weights: &EncoderWeights, mel: &Array2<f32>, scheme: Scheme) {
         "{seen} tensors agree; {} cycles in {} dispatches",
         encoded.report.cycles, encoded.report.dispatches
     );
-    assert!(seen > 14 * model.layers.len());
+    assert!(seen > 10 * model.layers.len());
 }
 
 #[test]

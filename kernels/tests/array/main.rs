@@ -1,5 +1,6 @@
 //! Designs and the encoder on the simulated array, bit for bit.
 
+mod attention;
 mod designs;
 mod encoder;
 mod mlir_opt;

@@ -3,12 +3,13 @@
 use ndarray::{Array1, Array2};
 use safetensors::tensor::Dtype;
 
+use crate::attention::{Attention, MIN_SHIFT};
 use crate::gelu::FRACTION_BITS;
 use crate::layernorm::LayerNorm;
 use crate::requantise::{Requant, RowRequant};
 use crate::residual_add::ResidualAdd;
 use crate::whisper::ModelConfig;
-use crate::whisper::quant::{ConvStage, Finish, Gelu, Linear, QuantLayer, QuantModel};
+use crate::whisper::quant::{ConvStage, Finish, Gelu, Heads, Linear, QuantLayer, QuantModel};
 use crate::whisper::scheme::{Number, Recipe, Scheme};
 
 /// What is done with each tensor: its bytes are taken or replaced. All are little-endian.
@@ -87,9 +88,7 @@ fn visit_layer(layer: &mut QuantLayer, at: &mut At) {
     at.one("ln1.scale", &mut layer.ln1_scale);
     linear(&mut layer.qkv, &mut at.below("qkv"));
     at.slice("qkv.scales", &mut layer.qkv_scales);
-    requant(&mut layer.scores, &mut at.below("scores"));
-    at.one("scores.scale", &mut layer.score_scale);
-    requant(&mut layer.context, &mut at.below("ctx"));
+    heads(&mut layer.heads, &mut at.below("heads"));
     at.one("ctx.scale", &mut layer.context_scale);
     linear(&mut layer.out, &mut at.below("out"));
     at.one("out.scale", &mut layer.out_scale);
@@ -131,6 +130,23 @@ fn requant(q: &mut Requant, at: &mut At) {
     at.slice("multiplier", &mut q.mult);
     at.one("acc_shift", &mut q.acc_shift);
     at.one("out_shift", &mut q.out_shift);
+}
+
+fn heads(heads: &mut Heads, at: &mut At) {
+    match heads {
+        Heads::Running(a) => {
+            at.one("multiplier", &mut a.mult);
+            at.one("acc_shift", &mut a.acc_shift);
+            at.one("score_shift", &mut a.shift);
+            at.one("out_multiplier", &mut a.out_mult);
+            at.one("out_shift", &mut a.out_shift);
+        }
+        Heads::Normalised { scores, score_scale, context } => {
+            requant(scores, &mut at.below("scores"));
+            at.one("scores.scale", score_scale);
+            requant(context, &mut at.below("ctx"));
+        }
+    }
 }
 
 fn norm(norm: &mut LayerNorm, at: &mut At) {
@@ -187,9 +203,14 @@ pub(super) fn blank(config: ModelConfig, scheme: Scheme, recipe: Recipe) -> Quan
         ln1_scale: 0.0,
         qkv: matrix(d, 3 * d, Number::I8, rows),
         qkv_scales: [0.0; 3],
-        scores: blank_requant(1),
-        score_scale: 0.0,
-        context: blank_requant(1),
+        heads: match recipe.scores {
+            Number::I16 => {
+                Heads::Running(Attention { acc_shift: 0, mult: 0, shift: 0, out_mult: 0, out_shift: 0 })
+            }
+            Number::I8 | Number::I8Rows => {
+                Heads::Normalised { scores: blank_requant(1), score_scale: 0.0, context: blank_requant(1) }
+            }
+        },
         context_scale: 0.0,
         out: matrix(d, d, recipe.stream, false),
         out_scale: 0.0,
@@ -282,6 +303,7 @@ impl Fields for Check {
                 let (range, text) = match part {
                     "bits" => (FRACTION_BITS, "5..=13"),
                     "shift" => (0..=30, "0..=30"),
+                    "score_shift" => (MIN_SHIFT..=31, "17..=31"),
                     _ => (0..=31, "0..=31"),
                 };
                 numbers::<u32>(bytes).find(|v| !range.contains(v)).map(|v| (v.to_string(), text))
@@ -295,7 +317,7 @@ impl Fields for Check {
             }
             Dtype::I16 => {
                 let (range, text) = match part {
-                    "multiplier" => (1..=i16::MAX, "1..=32767"),
+                    "multiplier" | "out_multiplier" => (1..=i16::MAX, "1..=32767"),
                     "multiplier_x" | "multiplier_y" => (0..=1 << 14, "0..=16384"),
                     _ => (i16::MIN..=i16::MAX, ""),
                 };

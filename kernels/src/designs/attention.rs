@@ -1,0 +1,280 @@
+//! Attention of all heads in one dispatch: scores and probabilities stay in the cores.
+//!
+//! ```text
+//! shim c --q: 4 blocks of queries--> mem tile c ==one to each core of the column=========> cores
+//! shim c --k and v, block by block-> mem tile c ==broadcast down the column=============> cores
+//! cores of column c --ctx--> mem tile c, joined --> shim c
+//! ```
+//!
+//! A *task* is a group of four blocks of queries of one head, one a core, against all keys of the head. Tasks are dealt to
+//! the columns in turns of the head: column c takes a run of them, so that its consecutive tasks share a head. Queries,
+//! keys and values are columns of one row-major buffer, and so is the result; the mem tiles cut strips of 8 columns
+//! ([`crate::layout`]) out of what the shims fetch in runs of a head's dimensions, and put them together again.
+//!
+//! Ahead of the keys of its first task every core reads one object that begins with the header
+//! ([`Attention::header`]), and keeps it: layers differ in data only.
+//!
+//! Blocks of 64 keys past the last key are read as far as their block reaches, and masked; so the buffers
+//! have [`AttentionDesign::rows_needed`] rows. Queries past the last give rows that mean nothing.
+
+use super::cores;
+use super::gemm::STACK_BYTES;
+use crate::attention::{self, Attention, AttentionShape, HEADER_WORDS, KEYS};
+use crate::case::bytes_of;
+use crate::copy;
+use crate::layout::{Blocked, STRIP};
+use kiln_dsl::array::{Arg, Design, DesignBuilder, FifoId, MemType, Port, Tile, View};
+use kiln_dsl::kernel::{Elem, Kernel, verify};
+use std::sync::Arc;
+
+/// Cores in a column, and columns.
+const GRID: u32 = 4;
+
+/// Copies of one FIFO that are under way at once: as many as a channel's queue holds.
+const IN_FLIGHT: usize = 4;
+
+/// Attention of one layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttentionDesign {
+    /// Name of the design.
+    pub name: String,
+    /// Heads.
+    pub heads: u32,
+    /// Dimensions of a head: a multiple of 8.
+    pub head_dim: u32,
+    /// Queries, and keys: up to [`attention::MAX_KEYS`].
+    pub positions: u32,
+    /// Elements of a row of the input: q, k and v of every head side by side at its start.
+    pub input_row: u64,
+    /// Elements of the input.
+    pub input_len: u64,
+    /// Type of ctx: i8 or i16.
+    pub out: Elem,
+    /// Elements of the output, whose rows are all heads' ctx.
+    pub output_len: u64,
+}
+
+/// Where a column's tasks lie: groups `first..first + count` of one head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Run {
+    head: u32,
+    first: u32,
+    count: u32,
+}
+
+impl AttentionDesign {
+    /// Blocks of keys of a head.
+    fn key_blocks(&self) -> u32 {
+        self.positions.div_ceil(KEYS)
+    }
+
+    /// Groups of four blocks of queries, of `rows` each.
+    fn groups(&self, rows: u32) -> u32 {
+        self.positions.div_ceil(GRID * rows)
+    }
+
+    /// Rows that the buffers of input and output must have, for blocks of `rows` queries.
+    pub fn rows_needed(&self, rows: u32) -> u32 {
+        (self.groups(rows) * GRID * rows).max(self.key_blocks() * KEYS)
+    }
+
+    /// The most queries a core can hold: 64, 32 or 16, but no more than a quarter of all needs.
+    pub fn query_rows(&self, l1_bytes: u32) -> Option<u32> {
+        let fits = |rows: &u32| self.core_bytes(*rows) <= l1_bytes;
+        let needed = |rows: &u32| *rows == 16 || self.positions > GRID * rows / 2;
+        [64, 32, 16].into_iter().filter(needed).find(fits)
+    }
+
+    /// Bytes of a core's objects, tables and stack, and what alignment to banks may waste.
+    fn core_bytes(&self, rows: u32) -> u32 {
+        let shape = AttentionShape { rows, dims: self.head_dim };
+        let objects = shape.l1_objects(self.out, 2);
+        objects.iter().map(|o| o.bytes).sum::<u32>() + STACK_BYTES + 512
+    }
+
+    /// Tasks that one column takes.
+    fn tasks_per_column(&self, rows: u32) -> u32 {
+        (self.heads * self.groups(rows)).div_ceil(GRID)
+    }
+
+    /// The tasks of a column, head by head. Where tasks do not divide, the last columns begin earlier and do again what
+    /// their neighbours do: the result is the same.
+    fn runs(&self, rows: u32, column: u32) -> Vec<Run> {
+        let (groups, each) = (self.groups(rows), self.tasks_per_column(rows));
+        let all = self.heads * groups;
+        let first = (column * each).min(all - each);
+        let mut runs: Vec<Run> = Vec::new();
+        for task in first..first + each {
+            let (head, group) = (task / groups, task % groups);
+            match runs.last_mut().filter(|run| run.head == head) {
+                Some(run) => run.count += 1,
+                None => runs.push(Run { head, first: group, count: 1 }),
+            }
+        }
+        runs
+    }
+
+    /// The design for blocks of `rows` queries.
+    ///
+    /// # Panics
+    /// When a size is not one of the kernels'.
+    pub fn design(&self, rows: u32) -> Design {
+        let shape = AttentionShape { rows, dims: self.head_dim };
+        let doc = format!(
+            "Attention of {} heads of {} dimensions, {} positions: {rows} queries a core, {KEYS} keys at a time.",
+            self.heads, self.head_dim, self.positions
+        );
+        let d = DesignBuilder::new(&self.name, doc);
+        let kernel = |k: Kernel| d.kernel(Arc::new(verify(k).unwrap_or_else(|e| panic!("{e}"))));
+        let dim = self.head_dim;
+        let page = MemType::flat(Elem::I8, rows * dim);
+        let keys = MemType::flat(Elem::I8, KEYS * dim);
+        // Bytes, since weights lie in it before ctx does.
+        let out = MemType::flat(Elem::I8, rows * dim * self.out.bytes());
+        let times = |ty: &MemType, by: u32| MemType::flat(ty.elem, ty.shape[0] * by);
+        // Row-major to strips, of `blocks` matrices one after another, and back.
+        let strips = |matrix_rows: u32, elem_bytes: u32| {
+            let (row, strip) = (dim * elem_bytes, STRIP * elem_bytes);
+            [(dim / STRIP, strip), (matrix_rows, row), (strip, 1)]
+        };
+        let (mut q_in, mut kv_in, mut kv, mut ctx_out) = (vec![], vec![], vec![], vec![]);
+        let mut ends: Vec<(FifoId, FifoId)> = vec![];
+        for col in 0..GRID {
+            let (shim, mem) = (Tile::new(col as u8, 0), Tile::new(col as u8, 1));
+            let core = |row: u32| Tile::new(col as u8, 2 + row as u8);
+            q_in.push(d.fifo(format!("q_in{col}"), shim, [mem], times(&page, GRID)).id());
+            kv_in.push(d.fifo(format!("kv_in{col}"), shim, [mem], keys.clone()).id());
+            // Two blocks of keys and values: one at work, one on its way. Small objects fill banks better.
+            let down = d.fifo(format!("kv{col}"), mem, (0..GRID).map(core), keys.clone());
+            kv.push(down.depths([2, 4, 4, 4, 4]).to_stream(strips(KEYS, 1)).id());
+            d.link([kv_in[col as usize]], [kv[col as usize]]);
+            ctx_out.push(d.fifo(format!("ctx_out{col}"), mem, [shim], times(&out, GRID)).id());
+            let first = ends.len();
+            for row in 0..GRID {
+                let q = d.fifo(format!("q{col}_{row}"), mem, [core(row)], page.clone());
+                let q = q.depths([2, 1]).to_stream(strips(rows, 1));
+                let ctx = d.fifo(format!("ctx{col}_{row}"), core(row), [mem], out.clone());
+                let whole = strips(rows, self.out.bytes());
+                ends.push((q.id(), ctx.depths([1, 2]).from_stream(mem, whole).id()));
+            }
+            let part = |i: usize, ty: &MemType| i as u32 * ty.shape[0];
+            let ends = &ends[first..];
+            d.split(q_in[col as usize], ends.iter().enumerate().map(|(i, e)| (e.0, part(i, &page))));
+            d.join(ends.iter().enumerate().map(|(i, e)| (e.1, part(i, &out))), ctx_out[col as usize]);
+        }
+
+        let header_bytes = 4 * HEADER_WORDS;
+        let keep = kernel(copy::copy_i8(header_bytes));
+        let (start, block) = (kernel(attention::start(shape)), kernel(attention::block(shape)));
+        let finish = kernel(attention::finish(shape, self.out));
+        for (at, (q, ctx)) in cores().zip(ends) {
+            let kv = kv[usize::from(at.col)];
+            let local = |name: &str, elem, len| {
+                d.local(format!("{name}_{}_{}", at.col, at.row), at, MemType::flat(elem, len), None, None)
+            };
+            let header = local("header", Elem::I8, header_bytes);
+            let sums = local("sums", Elem::I32, shape.sums_len());
+            let total = local("total", Elem::I32, shape.lanes_len());
+            let top = local("top", Elem::I16, shape.lanes_len());
+            let seen = local("seen", Elem::I32, HEADER_WORDS);
+            let scores = local("scores", Elem::I16, shape.scores_len());
+            let octaves = local("octaves", Elem::I16, shape.lanes_len());
+            // The result's object takes weights until the last block is done, if it is large enough.
+            let weights_fit = u64::from(shape.scores_len()) <= out.bytes();
+            let weights = (!weights_fit).then(|| local("weights", Elem::U8, shape.scores_len()));
+            let at_start = |elem, len| Some(View { byte_offset: 0, ty: MemType::flat(elem, len) });
+            let header_words = Arg::Local { buffer: header, view: at_start(Elem::I32, HEADER_WORDS) };
+            d.core(at, |p| {
+                p.stack_bytes(STACK_BYTES);
+                p.forever(|p| {
+                    let object = p.consume(kv);
+                    let view = at_start(Elem::I8, header_bytes);
+                    p.call(keep, vec![Arg::Object { object, view }, header.into()]);
+                    p.release(kv, Port::Consume, 1);
+                    p.repeat(self.tasks_per_column(rows).into(), |p| {
+                        let (queries, result) = (p.consume(q), p.produce(ctx));
+                        p.call(start, [Arg::from(sums), total.into(), top.into(), seen.into()]);
+                        p.repeat(self.key_blocks().into(), |p| {
+                            let pair = p.acquire(kv, Port::Consume, 2);
+                            let mut args: Vec<Arg> = vec![queries.into(), pair[0].into(), pair[1].into()];
+                            args.push(header_words.clone());
+                            args.extend([sums, total, top, seen, scores].map(Arg::from));
+                            let in_result =
+                                Arg::Object { object: result, view: at_start(Elem::U8, shape.scores_len()) };
+                            args.extend([weights.map_or(in_result, Arg::from), octaves.into()]);
+                            p.call(block, args);
+                            p.release(kv, Port::Consume, 2);
+                        });
+                        let view = at_start(self.out, rows * dim);
+                        let ctx_object = Arg::Object { object: result, view };
+                        let working = [octaves, top].map(Arg::from);
+                        p.call(
+                            finish,
+                            [&[sums.into(), total.into(), header_words.clone()], &working[..], &[ctx_object]]
+                                .concat(),
+                        );
+                        p.release(q, Port::Consume, 1);
+                        p.release(ctx, Port::Produce, 1);
+                    });
+                });
+            });
+        }
+        self.sequence(&d, rows, [&q_in, &kv_in, &ctx_out].map(|f| f.as_slice()));
+        d.build()
+    }
+
+    /// Bytes of the header's buffer: one object of keys.
+    fn header_len(&self) -> u64 {
+        u64::from(KEYS * self.head_dim)
+    }
+
+    /// The header's buffer: an object like keys, from whose rows the mem tile makes strips that begin with the header.
+    pub fn header(&self, attention: &Attention) -> Vec<u8> {
+        let mut strips = bytes_of(&attention.header(self.positions));
+        strips.resize(self.header_len() as usize, 0);
+        let rows = Blocked::one_block(KEYS, self.head_dim).unpack(&strips);
+        rows.into_raw_vec_and_offset().0
+    }
+
+    fn sequence(&self, d: &DesignBuilder, rows: u32, [q_in, kv_in, ctx_out]: [&[FifoId]; 3]) {
+        let flat = |elem, len: u64| {
+            MemType::flat(elem, u32::try_from(len).expect("host buffers below 4 Gi elements"))
+        };
+        let [dim, keys, blocks, group] = [self.head_dim, KEYS, self.key_blocks(), GRID * rows].map(u64::from);
+        let (row, width) = (self.input_row, u64::from(self.heads) * dim);
+        let runs: Vec<Vec<Run>> = (0..GRID).map(|column| self.runs(rows, column)).collect();
+        d.sequence(|s| {
+            let header = s.buffer("header", flat(Elem::I8, self.header_len()));
+            let x = s.buffer("x", flat(Elem::I8, self.input_len));
+            let y = s.buffer("y", flat(self.out, self.output_len));
+            s.keep_in_flight(IN_FLIGHT);
+            for col in 0..GRID as usize {
+                s.copy_linear(header, kv_in[col], 0, self.header_len());
+            }
+            // Task by task over the columns, so that none waits for the copies of another.
+            let mut at: Vec<(usize, u32)> = vec![(0, 0); GRID as usize];
+            for _ in 0..self.tasks_per_column(rows) {
+                for col in 0..GRID as usize {
+                    let (index, done) = at[col];
+                    let run = runs[col][index];
+                    let head = u64::from(run.head) * dim;
+                    if done == 0 {
+                        let (count, first) = (u64::from(run.count), u64::from(run.first) * group);
+                        let sizes = [1, count, group, dim];
+                        let offset = [0, 0, 0, first * width + head];
+                        s.copy(y, ctx_out[col], offset, sizes, [0, group * width, width, 1]).token();
+                        let offset = [0, 0, 0, first * row + head];
+                        s.copy(x, q_in[col], offset, sizes, [0, group * row, row, 1]);
+                    }
+                    let offset = [0, 0, 0, width + head];
+                    s.copy(x, kv_in[col], offset, [blocks, 2, keys, dim], [keys * row, width, row, 1]);
+                    at[col] = if done + 1 == run.count { (index + 1, 0) } else { (index, done + 1) };
+                }
+            }
+            q_in.iter().chain(kv_in).for_each(|&fifo| s.wait(fifo));
+            for (runs, &fifo) in runs.iter().zip(ctx_out) {
+                (0..runs.len().min(IN_FLIGHT)).for_each(|_| s.wait(fifo));
+            }
+        });
+    }
+}

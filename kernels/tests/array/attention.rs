@@ -1,0 +1,65 @@
+//! Fused attention on the simulated array against its reference.
+
+use super::runner;
+use kiln_dsl::kernel::Elem;
+use kiln_kernels::attention::{Attention, reference_i8, reference_i16};
+use kiln_kernels::case::{Data, Source, bytes_of};
+use kiln_kernels::designs::attention::AttentionDesign;
+use ndarray::{Array2, s};
+
+/// Runs attention of `positions` with `rows` queries a core, and compares every position of every head.
+fn check(heads: u32, head_dim: u32, positions: u32, rows: u32, out: Elem) -> u64 {
+    let d = (heads * head_dim) as usize;
+    let mut design = AttentionDesign {
+        name: "attention".into(),
+        heads,
+        head_dim,
+        positions,
+        input_row: 3 * d as u64,
+        input_len: 0,
+        out,
+        output_len: 0,
+    };
+    let needed = design.rows_needed(rows) as usize;
+    design.input_len = (needed * 3 * d) as u64;
+    design.output_len = (needed * d) as u64;
+    // Rows past the positions are noise: masks and blocks must keep them out.
+    let x = Source::new(u64::from(positions), Data::Random).matrix::<i8>([needed, 3 * d], [-128, 127]);
+    let a = Attention::new(3.0 * 16.0 / (73.3 * 73.3 * 8.0), 3e5, if out == Elem::I8 { 4.0 } else { 900.0 });
+    let y = vec![0x77; needed * d * out.bytes() as usize];
+    let mut host = [design.header(&a), bytes_of(x.as_slice().unwrap()), y];
+    let report = runner::run(&design.design(rows), &mut host).unwrap_or_else(|e| panic!("{e}"));
+    let valid = positions as usize;
+    for head in 0..heads as usize {
+        let part = |i: usize| {
+            let first = i * d + head * head_dim as usize;
+            x.slice(s![..valid, first..first + head_dim as usize])
+        };
+        let columns = s![..valid, head * head_dim as usize..(head + 1) * head_dim as usize];
+        let (q, k, v) = (part(0), part(1), part(2));
+        if out == Elem::I8 {
+            let got =
+                Array2::from_shape_vec((needed, d), host[2].iter().map(|&b| b as i8).collect()).unwrap();
+            assert!(got.slice(columns) == reference_i8(q, k, v, &a), "head {head}");
+        } else {
+            let words = host[2].chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect();
+            let got = Array2::from_shape_vec((needed, d), words).unwrap();
+            assert!(got.slice(columns) == reference_i16(q, k, v, &a), "head {head}");
+        }
+    }
+    assert_eq!(report.cores.len(), 16);
+    report.cycles
+}
+
+#[test]
+fn heads_and_blocks_of_queries_spread_over_sixteen_cores() {
+    for (heads, head_dim, positions, rows, out) in [
+        (2, 64, 300, 64, Elem::I8),
+        (3, 64, 150, 32, Elem::I16),
+        (2, 32, 50, 16, Elem::I8),
+        (1, 64, 64, 16, Elem::I16),
+    ] {
+        let cycles = check(heads, head_dim, positions, rows, out);
+        println!("attention {heads} x {head_dim}, {positions} positions, {rows} queries: {cycles} cycles");
+    }
+}
