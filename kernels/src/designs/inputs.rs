@@ -4,7 +4,7 @@
 use crate::attention::Attention;
 use crate::case::{Data, Source, bytes_of};
 use crate::designs::attention::AttentionDesign;
-use crate::designs::gemm::{CHUNK, ColumnBlock};
+use crate::designs::gemm::{CHUNK, ColumnBlock, ColumnWords};
 use crate::designs::rows::{RowOp, RowProgram};
 use crate::layernorm::LayerNorm;
 use crate::matmul::Left;
@@ -49,7 +49,7 @@ fn fill(source: &mut Source, bytes: &mut [u8]) {
     bytes.iter_mut().zip(values).for_each(|(to, value)| *to = value as u8);
 }
 
-/// A and B random, and below each B a column block whose factors bring the typical sum to half the output's range.
+/// A and B random, and above each B a column block whose factors bring the typical sum to half the output's range.
 fn product_inputs(product: &Product, source: &mut Source, host: &mut [Vec<u8>]) {
     let gemm = &product.gemm;
     let left = match gemm.left {
@@ -70,7 +70,7 @@ fn product_inputs(product: &Product, source: &mut Source, host: &mut [Vec<u8>]) 
     let range = if gemm.out == Elem::I8 { 64.0 } else { 16384.0 };
     let columns = gemm.n as usize;
     let peaks = vec![4.0 * typical; columns];
-    let gelu_bits = if gemm.gelu { 12 } else { 0 };
+    let (gelu_bits, chunks) = (if gemm.gelu { 12 } else { 0 }, gemm.k / CHUNK);
     let block = if gemm.row_scales {
         // A's random bytes are the rows' multipliers, too: half of the greatest is typical.
         let factors = vec![range / (typical * 16384.0); columns];
@@ -79,17 +79,22 @@ fn product_inputs(product: &Product, source: &mut Source, host: &mut [Vec<u8>]) 
             source.values(columns, -quarter, quarter).into_iter().map(|v| v as f64).collect();
         let row_peaks = vec![4.0 * typical * 32767.0; columns];
         let q = RowRequant::new(&factors, &offsets, &peaks, &row_peaks);
-        ColumnBlock::rows(product.tile_columns, &q.bias, &q.columns, gelu_bits, q.row_shift)
+        ColumnBlock::rows(
+            product.tile_columns,
+            &q.bias,
+            &q.columns,
+            ColumnWords { gelu_bits, row_shift: q.row_shift, chunks },
+        )
     } else {
         let q = Requant::new(&vec![range / typical; columns], &peaks);
         let peak = typical as i64;
         let bias: Vec<i32> = source.values(columns, -peak, peak).into_iter().map(|v| v as i32).collect();
-        ColumnBlock::rows(product.tile_columns, &bias, &q, gelu_bits, 0)
+        ColumnBlock::rows(product.tile_columns, &bias, &q, ColumnWords { gelu_bits, row_shift: 0, chunks })
     };
     let stride = gemm.b.row_stride as usize;
     for &first in &gemm.b.offsets {
         for (row, cells) in block.outer_iter().enumerate() {
-            let at = first as usize + (gemm.k as usize + row) * stride;
+            let at = first as usize + row * stride;
             host[1][at..at + columns].iter_mut().zip(cells).for_each(|(to, &cell)| *to = cell as u8);
         }
     }

@@ -9,7 +9,7 @@ use super::plan::{Plan, PlanError, Product};
 use super::quant::{ConvStage, Gelu, Heads, Linear, QuantLayer, QuantModel};
 use crate::case::bytes_of;
 use crate::conv1d;
-use crate::designs::gemm::ColumnBlock;
+use crate::designs::gemm::{CHUNK, ColumnBlock, ColumnWords};
 use crate::designs::rows::RowOp;
 use crate::layernorm::LayerNorm;
 use crate::residual_add::ResidualAdd;
@@ -434,12 +434,13 @@ impl Run<'_> {
     }
 }
 
-/// Weights, zeros up to the product's K, and their column block.
+/// The column block of weights, the weights, and zeros up to the product's K.
 fn laid_out(p: &Product, linear: &Linear, gelu_bits: u32) -> Vec<u8> {
     let (bias, requant, row_shift) = linear.finish.columns();
-    let block = ColumnBlock::rows(p.tile_columns, &bias, requant, gelu_bits, row_shift);
+    let words = ColumnWords { gelu_bits, row_shift, chunks: p.gemm.k / CHUNK };
+    let block = ColumnBlock::rows(p.tile_columns, &bias, requant, words);
     let padding = Array2::<i8>::zeros((p.gemm.k as usize - linear.weights.nrows(), linear.weights.ncols()));
-    let rows = ndarray::concatenate![Axis(0), linear.weights, padding, block];
+    let rows = ndarray::concatenate![Axis(0), block, linear.weights, padding];
     bytes_of(rows.as_standard_layout().as_slice().expect("standard layout"))
 }
 

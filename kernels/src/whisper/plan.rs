@@ -206,13 +206,14 @@ impl Plan {
                 "attention_out",
                 if context_elem == Elem::I8 { Left::I8 } else { Left::I16 },
                 Elem::I16,
-                false,
+                // With the GELU that it does not use, it is the program of the convolutions.
+                context_elem == Elem::I16,
                 square,
                 out_io,
             )?,
             add: rows("residual_add", RowOp::Add),
             fc1: normalised(gemm("fc1_gelu", Left::I8, Elem::I16, true, [positions, d, ffn], fc1_io)?.gemm)?,
-            fc2: gemm("fc2", Left::I16, Elem::I16, false, [positions, ffn, d], fc2_io)?,
+            fc2: gemm("fc2", Left::I16, Elem::I16, true, [positions, ffn, d], fc2_io)?,
             norm_post: rows("layernorm_post", RowOp::NormPost),
             row_program,
         })
@@ -289,6 +290,18 @@ mod tests {
     use crate::whisper::scheme::Scheme;
     use kiln_dsl::array::verify;
     use kiln_dsl::device::Device;
+
+    #[test]
+    fn five_programs_are_a_tiny_encoder() {
+        let config = ModelConfig::named("tiny").expect("listed");
+        let recipe = Scheme::W8A8.recipe().expect("a scheme of integers");
+        let plan = Plan::new(&config, &recipe, Device::npu1().core.data_memory_bytes()).unwrap();
+        let mut programs: Vec<&str> = plan.designs().into_iter().map(|d| plan.program(d)).collect();
+        assert_eq!(programs.len(), 10);
+        programs.sort_unstable();
+        programs.dedup();
+        assert_eq!(programs, ["attention", "conv1_gelu", "fc1_gelu", "project", "residual_add"]);
+    }
 
     #[test]
     fn every_named_model_has_designs_for_npu1() {

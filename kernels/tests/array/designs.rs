@@ -9,7 +9,7 @@ use kiln_dsl::native::{NativeArg, NativeKernels};
 use kiln_kernels::case::{Data, Source, bytes_of};
 use kiln_kernels::catalogue::catalogue;
 use kiln_kernels::designs;
-use kiln_kernels::designs::gemm::{CHUNK, ColumnBlock, Gemm, Operand};
+use kiln_kernels::designs::gemm::{CHUNK, ColumnBlock, ColumnWords, Gemm, Operand};
 use kiln_kernels::matmul::{self, Left};
 use kiln_kernels::relu;
 use kiln_kernels::requantise::{Requant, reference_i8, reference_i16};
@@ -51,8 +51,9 @@ fn gemm_i8(m: u32, k: u32, n: u32, out: Elem) -> SimReport {
     gemm.c.len = (rows * n as usize) as u64;
     let mut a_rows = Array2::<i8>::zeros((rows, k as usize));
     a_rows.slice_mut(s![..m as usize, ..]).assign(&a);
+    let words = ColumnWords { gelu_bits: 0, row_shift: 0, chunks: k / CHUNK };
     let b_rows =
-        ndarray::concatenate![ndarray::Axis(0), b, ColumnBlock::rows(tile.n, &bias.to_vec(), &q, 0, 0)];
+        ndarray::concatenate![ndarray::Axis(0), ColumnBlock::rows(tile.n, &bias.to_vec(), &q, words), b];
     let mut host = [
         bytes_of(a_rows.as_slice().unwrap()),
         bytes_of(b_rows.as_standard_layout().as_slice().unwrap()),
@@ -180,10 +181,16 @@ fn the_array_never_writes_past_the_last_row() {
         c: Operand { len: 301 * 192, ..Operand::dense(300, 192) },
         ..plain_gemm(300, 64, 192, Elem::I8)
     };
-    let mut host = [vec![1; 300 * 64], vec![1; 128 * 192], vec![0x77; 301 * 192]];
+    let tile = spec.core_tile(65536).expect("a tile fits");
+    let q = Requant { acc_shift: 0, mult: vec![1 << 14; 192], out_shift: 14 };
+    let words = ColumnWords { gelu_bits: 0, row_shift: 0, chunks: 1 };
+    let block = ColumnBlock::rows(tile.n, &[0; 192], &q, words);
+    let b = ndarray::concatenate![ndarray::Axis(0), block, Array2::ones((64, 192))];
+    let b = bytes_of(b.as_standard_layout().as_slice().expect("standard layout"));
+    let mut host = [vec![1; 300 * 64], b, vec![0x77; 301 * 192]];
     runner::run(&spec.design(65536), &mut host).unwrap_or_else(|e| panic!("{e}"));
     assert!(host[2][300 * 192..].iter().all(|&b| b == 0x77));
-    assert!(host[2][..300 * 192].iter().any(|&b| b != 0x77));
+    assert!(host[2][..300 * 192].iter().all(|&b| b == 64));
 }
 
 #[test]
