@@ -115,6 +115,8 @@ pub struct CallCost {
     pub cycles: u64,
     /// Multiply-accumulates done by vector units, of any type.
     pub macs: u64,
+    /// Part of the cycles in which the core waited for a memory bank that served another access of its own.
+    pub stall_cycles: u64,
 }
 
 /// Runs the kernels of one design: function on the bytes, and core time.

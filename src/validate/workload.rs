@@ -122,10 +122,14 @@ pub const KINDS: &[Kind] = &[
     Kind::of::<array::gemm_array::GemmArray>(),
     Kind::of::<array::memtile_stream::MemtileStream>(),
     Kind::of::<array::shim_task::ShimTask>(),
-    Kind::of::<core::elementwise::VectorScalarMul>(),
+    Kind::of::<core::conv2d::Conv2d>(),
+    Kind::of::<core::eltwise::Eltwise>(),
+    Kind::of::<core::vector_scalar_mul::VectorScalarMul>(),
     Kind::of::<core::gemm_core::GemmCore>(),
     Kind::of::<core::loops::Loop>(),
     Kind::of::<core::paired_loads::PairedLoads>(),
+    Kind::of::<core::reduce::Reduce>(),
+    Kind::of::<core::softmax::Softmax>(),
 ];
 
 /// What is said of every kind, beside its own fields.

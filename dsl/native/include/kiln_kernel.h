@@ -26,6 +26,9 @@
 
 namespace kiln {
 
+// Magnitude; the least value stays.
+inline int32_t abs(int32_t x) { return x < 0 ? (int32_t)(0u - (uint32_t)x) : x; }
+
 // Leading zeros; 32 for 0.
 inline int32_t clz(int32_t x) { return x == 0 ? 32 : (int32_t)__builtin_clz((uint32_t)x); }
 

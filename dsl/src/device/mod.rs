@@ -13,6 +13,7 @@
 //! of the same schema and refuses it with the list of everything that is wrong, each with line and
 //! column. A file that begins with `extends: npu1` says only what differs.
 
+mod banks;
 mod check;
 mod compiler;
 mod consistency;
@@ -22,6 +23,7 @@ mod node;
 mod schema;
 mod sourced;
 
+pub use banks::BankMap;
 pub use compiler::{Compiler, UnknownCompiler};
 pub use error::{DeviceError, Problem, ProblemKind};
 pub use schema::{
@@ -365,16 +367,25 @@ impl Device {
 }
 
 impl CoreTile {
+    /// The banks of the data memory.
+    pub fn banks(&self) -> BankMap {
+        BankMap {
+            logical_bytes: self.logical_bank_bytes(),
+            logical: self.logical_banks(),
+            physical: self.physical_banks(),
+            interleave_bytes: self.bank_interleave_bytes(),
+        }
+    }
+
     /// Logical bank of a byte of data memory.
     pub fn logical_bank(&self, address: u32) -> u32 {
-        (address / self.logical_bank_bytes()) % self.logical_banks()
+        self.banks().logical_of(address)
     }
 
     /// Physical bank of a byte of data memory: the memories of a logical bank alternate every
     /// `bank_interleave_bytes` (AM020 chapter 2).
     pub fn physical_bank(&self, address: u32) -> u32 {
-        let per_logical = self.physical_banks() / self.logical_banks();
-        self.logical_bank(address) * per_logical + (address / self.bank_interleave_bytes()) % per_logical
+        self.banks().physical_of(address)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Works on designs that are too big to lower, and needs no verified design: it says what is over,
 //! by how much, which objects are to blame, and what would fit, found by trying it.
 
+mod banks;
 mod over;
 mod remedy;
 mod table;
@@ -12,6 +13,7 @@ use crate::array::route::{Bundle, Routing, route};
 use crate::array::{Design, LowerMode, Tile, allocate};
 use crate::device::{Device, TileKind};
 use crate::kernel::Kernel;
+pub use banks::Collision;
 use over::Found;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use tile::TileBudget;
@@ -130,6 +132,8 @@ pub struct TileFit {
     pub mm2s: Usage,
     /// Outputs of its stream switch, those of streams that only pass included.
     pub switch: SwitchFit,
+    /// Arguments of its kernels that lie in one bank and that an inner loop accesses side by side.
+    pub collisions: Vec<Collision>,
 }
 
 /// What the host gives.

@@ -1,6 +1,6 @@
 //! The report for people.
 
-use super::{FitReport, SwitchFit, TileFit, Usage};
+use super::{Collision, FitReport, SwitchFit, TileFit, Usage};
 use std::fmt;
 
 impl fmt::Display for Usage {
@@ -26,6 +26,17 @@ impl fmt::Display for FitReport {
         if self.of_kind("core").any(|t| t.program.is_none()) {
             writeln!(f, "  program memory: not scheduled")?;
         }
+        for (collision, tiles) in self.collisions() {
+            let Collision { kernel, params: [a, b], buffers: [one, other], memory, bank } = collision;
+            let more = if tiles > 1 { format!(", and {} tiles alike", tiles - 1) } else { String::new() };
+            writeln!(f, "bank {bank} of {memory}: {one} ({a}) and {other} ({b}) of {kernel}{more}")?;
+        }
+        if self.tiles.iter().any(|t| !t.collisions.is_empty()) {
+            writeln!(
+                f,
+                "  a bundle that accesses both waits a cycle; `.bank(n)` on a parameter moves a local buffer"
+            )?;
+        }
         for over in &self.over {
             let unit = if over.unit.is_empty() { String::new() } else { format!(" {}", over.unit) };
             let place = match &over.tiles[..] {
@@ -44,6 +55,21 @@ impl fmt::Display for FitReport {
 }
 
 impl FitReport {
+    /// Collisions, each once for all tiles where the same parameters meet, with the number of those.
+    fn collisions(&self) -> Vec<(&Collision, usize)> {
+        let mut all: Vec<(&Collision, usize)> = Vec::new();
+        for collision in self.tiles.iter().flat_map(|t| &t.collisions) {
+            let same = |c: &Collision| {
+                (&c.kernel, &c.params, c.bank) == (&collision.kernel, &collision.params, collision.bank)
+            };
+            match all.iter_mut().find(|(c, _)| same(c)) {
+                Some((_, tiles)) => *tiles += 1,
+                None => all.push((collision, 1)),
+            }
+        }
+        all
+    }
+
     /// One row for all tiles that agree in everything but their place.
     fn rows(&self) -> Vec<[String; COLUMNS.len()]> {
         let mut rows: Vec<([String; COLUMNS.len()], usize)> = Vec::new();

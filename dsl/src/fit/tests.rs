@@ -3,7 +3,10 @@
 use super::{FitReport, Usage, fit};
 use crate::array::{Design, DesignBuilder, MemType, Port, Tile, examples};
 use crate::device::Device;
-use crate::kernel::Elem;
+use crate::kernel::build::Builder;
+use crate::kernel::{Elem, Kernel, verify};
+use crate::num::{Rounding, Saturation};
+use std::sync::Arc;
 
 fn report(design: &Design) -> FitReport {
     fit(design, Device::npu1())
@@ -196,4 +199,46 @@ fn text_and_json_say_the_same() {
     let json = serde_json::to_value(&report).expect("serialises");
     assert_eq!(json["fits"], false);
     assert_eq!(json["over"][1]["usage"]["used"], 3);
+}
+
+/// A kernel that loads two inputs in one loop, on inputs of this many bytes.
+fn adds(bytes: u32) -> Design {
+    let kernel = Kernel::build("add", Rounding::ConvEven, Saturation::On, |k: &Builder| {
+        let (a, b) = (k.input::<i8>("a", [bytes]), k.input::<i8>("b", [bytes]));
+        let c = k.output::<i8>("c", [bytes]);
+        k.for_step(0, bytes, 64, |i| c.store(i, a.load::<64>(i) + b.load::<64>(i)));
+    });
+    let d = DesignBuilder::new("adds", "Two inputs, one output.");
+    let add = d.kernel(Arc::new(verify(kernel).expect("a kernel that verifies")));
+    let (core, shim) = (Tile::new(0, 2), Tile::new(0, 0));
+    let object = || MemType::flat(Elem::I8, bytes);
+    let [a, b] = ["a", "b"].map(|name| d.fifo(name, shim, [core], object()).id());
+    let c = d.fifo("c", core, [shim], object()).id();
+    d.core(core, |p| {
+        p.forever(|p| {
+            let (from, with, to) = (p.consume(a), p.consume(b), p.produce(c));
+            p.call(add, [from, with, to]);
+            p.release(a, Port::Consume, 1);
+            p.release(b, Port::Consume, 1);
+            p.release(c, Port::Produce, 1);
+        });
+    });
+    d.build()
+}
+
+#[test]
+fn buffers_of_one_bank_that_a_loop_accesses_together_are_named() {
+    // Six buffers of 8 KiB in four banks of 16: some of a, b and c must share one.
+    let report = report(&adds(8192));
+    assert!(report.fits, "{report}");
+    let core = report.tiles.iter().find(|t| t.tile == "0,2").expect("in use");
+    assert!(!core.collisions.is_empty());
+    for collision in &core.collisions {
+        assert_eq!((collision.kernel.as_str(), collision.memory.as_str()), ("add", "0,2"));
+        assert_ne!(collision.params[0], collision.params[1]);
+        assert!(
+            report.to_string().contains(&format!("bank {} of 0,2: {}", collision.bank, collision.buffers[0])),
+            "{report}"
+        );
+    }
 }

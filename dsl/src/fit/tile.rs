@@ -1,5 +1,6 @@
 //! One tile, measured.
 
+use super::banks::collisions;
 use super::{CodeBytes, MemoryFit, SwitchFit, TileFit, Usage, key, kind_name};
 use crate::array::lowered::{Direction, Lowered, LoweredTile};
 use crate::array::route::Routing;
@@ -34,6 +35,7 @@ impl TileBudget<'_> {
             s2mm: Usage::new(channels(Direction::S2mm), dma.s2mm_channels()),
             mm2s: Usage::new(channels(Direction::Mm2s), dma.mm2s_channels()),
             switch: SwitchFit::of(routing, self.tile),
+            collisions: collisions(self.design, self.device, self.lowered, self.tile),
         }
     }
 

@@ -17,8 +17,11 @@
 //! - `modulo`: innermost loops, an iteration every so many cycles; `registers`: whether they fit.
 //! - `list`: straight code; `nest`: puts loops and code together; `listing`: bundles and their bytes.
 //!
-//! `docs/timing.md` has the mechanisms, their reasons and their evidence. Bank conflicts are not in it.
+//! - `banks`: which bundles wait for a memory bank, once a call says where its parameters lie.
+//!
+//! `docs/timing.md` has the mechanisms, their reasons and their evidence.
 
+mod banks;
 mod compiler;
 mod graph;
 mod list;
@@ -34,7 +37,8 @@ mod select;
 pub use listing::{Bundle, Issued, LoopFacts, Section, SectionKind};
 
 use super::live::live_ops;
-use crate::executor::CallCost;
+use crate::executor::{ArgValue, CallCost};
+use banks::{Banks, Stalls};
 use kiln_dsl::device::{Compiler, Device};
 use kiln_dsl::kernel::ops::{LatencyClass, Opcode, form};
 use kiln_dsl::kernel::{BlockId, Kernel, OpId, Type};
@@ -71,8 +75,13 @@ pub struct LoopCost {
     /// Iterations' worth of intervals that the code around the loop has in it: it fills and drains
     /// the loop. Never more than the loop is known to run.
     pub peeled_trips: u64,
+    /// Iterations in one trip of the code, where the compiler unrolls; 0 is as 1. Intervals, peeled trips and stalls
+    /// are of trips.
+    pub iterations_each: u64,
     /// Multiply-accumulates of one iteration, without inner loops.
     pub macs: u64,
+    /// What iterations wait for banks; of a loop around loops: without those. Nothing unless a call is known.
+    pub(crate) stalls: Stalls,
 }
 
 impl LoopCost {
@@ -82,7 +91,11 @@ impl LoopCost {
         if trips > 0 {
             total.cycles += self.ramp_cycles;
         }
-        total.cycles += trips.saturating_sub(self.peeled_trips) * self.interval_cycles;
+        let rounds = trips.div_ceil(self.iterations_each.max(1));
+        let trips_here = rounds.saturating_sub(self.peeled_trips);
+        let stalls = self.stalls.of(trips_here);
+        total.cycles += trips_here * self.interval_cycles + stalls;
+        total.stall_cycles += stalls;
         total.macs += self.macs * trips;
     }
 }
@@ -103,6 +116,7 @@ pub struct KernelCost {
     /// By operation id; zeros for what is no loop.
     loops: Vec<LoopCost>,
     size: CodeSize,
+    banks: Banks,
 }
 
 impl KernelCost {
@@ -119,6 +133,26 @@ impl KernelCost {
     /// The cost of a loop.
     pub fn of_loop(&self, op: OpId) -> LoopCost {
         self.loops.get(op.index()).copied().unwrap_or_default()
+    }
+
+    /// The cost of a call with `args`: also what its core waits for banks of the memories that they lie in.
+    pub fn at(&self, args: &[ArgValue]) -> KernelCost {
+        let mut cost = self.clone();
+        for (within, stalls) in self.banks.stalls(args) {
+            match within.and_then(|op| cost.loops.get_mut(op.index())) {
+                Some(cost) => cost.stalls = stalls,
+                None => {
+                    cost.call.cycles += stalls.of(1);
+                    cost.call.stall_cycles += stalls.of(1);
+                }
+            }
+        }
+        cost
+    }
+
+    /// Whether no call waits for a bank, wherever its arguments lie.
+    pub fn never_stalls(&self) -> bool {
+        self.banks.is_empty()
     }
 
     /// Program and stack bytes.
@@ -153,8 +187,9 @@ impl Schedule {
             program_bytes: sections.iter().map(Section::bytes).sum(),
             frame_bytes: nest.spilled * PART_BYTES,
         };
-        let call = CallCost { cycles, macs: macs_of_block(kernel, Kernel::BODY) };
-        Schedule { cost: KernelCost { call, loops: nest.loops, size }, sections }
+        let call = CallCost { cycles, macs: macs_of_block(kernel, Kernel::BODY), stall_cycles: 0 };
+        let banks = Banks::new(kernel, model.device.core.banks(), &sections);
+        Schedule { cost: KernelCost { call, loops: nest.loops, size, banks }, sections }
     }
 }
 

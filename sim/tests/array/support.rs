@@ -62,7 +62,7 @@ impl KernelExecutor for Copier {
         let mut data = memories.get(tile, address, bytes).ok_or(outside(tile, address))?.to_vec();
         data.iter_mut().for_each(|b| *b = b.wrapping_add(self.add));
         memories.get_mut(to, at, bytes).ok_or(outside(to, at))?.copy_from_slice(&data);
-        Ok(CallCost { cycles: self.cycles[kernel.index()], macs: 0 })
+        Ok(CallCost { cycles: self.cycles[kernel.index()], ..CallCost::default() })
     }
 }
 

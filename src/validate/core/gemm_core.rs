@@ -3,7 +3,9 @@
 use super::super::names::Dtype;
 use super::super::workload::{Conditions, Outcome, Workload};
 use super::{call, hot_loop, outcome};
-use kiln_dsl::kernel::build::{AccElement, AccLanes, Accum, Builder, Element, Loadable, Mmul, Vector, mmul};
+use kiln_dsl::kernel::build::{
+    AccElement, AccLanes, Accum, Builder, Element, IntoScalar, Loadable, Mmul, Scalar, TileBuf, Vector, mmul,
+};
 use kiln_dsl::kernel::{Elem, Kernel};
 use kiln_dsl::num::{Rounding, Saturation};
 use serde::Deserialize;
@@ -27,6 +29,12 @@ pub struct GemmCore {
     /// C starts at zero instead of being read.
     #[serde(default)]
     zero_init: bool,
+    /// The loop along k carries the hints that let a compiler pipeline it.
+    #[serde(default)]
+    hinted: bool,
+    /// The products along k are written out instead of in a loop.
+    #[serde(default)]
+    unrolled_k: bool,
 }
 
 impl Workload for GemmCore {
@@ -44,7 +52,7 @@ impl Workload for GemmCore {
             (Elem::Bf16, _) => macs.bf16_bf16(),
             _ => macs.i8_i8(),
         };
-        let quantities = vec![("loop_bundles", hot.bundles as f64), ("loop_vmac", hot.vmacs as f64)];
+        let quantities = hot.quantities();
         Ok(Outcome { quantities, ..outcome(call(kernel, &[], conditions)?, peak) })
     }
 }
@@ -52,7 +60,18 @@ impl Workload for GemmCore {
 impl GemmCore {
     /// As `mm.cc` has it.
     pub(in crate::validate) fn plain(input: Dtype, out: Dtype, [m, k, n]: [u32; 3]) -> GemmCore {
-        GemmCore { input, in_b: None, out, m, k, n, block: None, zero_init: false }
+        GemmCore {
+            input,
+            in_b: None,
+            out,
+            m,
+            k,
+            n,
+            block: None,
+            zero_init: false,
+            hinted: false,
+            unrolled_k: false,
+        }
     }
 
     pub(in crate::validate) fn kernel(&self) -> Result<Kernel, String> {
@@ -127,25 +146,43 @@ impl GemmCore {
             let c = k.inout_tiles::<T, LC>("c", [tm, tn], [mt, nt]);
             let block = |f: &mut dyn FnMut(u32, u32)| (0..rows).for_each(|r| (0..cols).for_each(|q| f(r, q)));
             k.pipelined(mt / rows).for_step(0, mt, rows, |i| {
-                k.for_step(0, nt, cols, |j| {
+                k.pipelined(nt / cols).for_step(0, nt, cols, |j| {
                     let mut start = Vec::new();
                     block(&mut |r, q| {
                         let zero = self.zero_init;
                         start.push(if zero { k.acc_zeros() } else { read(c.load(i + r, j + q)) });
                     });
-                    let sums = k.fold(kt, start, |p, sums| {
-                        let left: Vec<_> = (0..rows).map(|r| a.load(i + r, p)).collect();
-                        let right: Vec<_> = (0..cols).map(|q| b.load(p, j + q)).collect();
-                        let mut next = Vec::new();
-                        block(&mut |r, q| {
-                            let sum = sums[(r * cols + q) as usize];
-                            next.push(k.mac(product, sum, left[r as usize], right[q as usize]));
-                        });
-                        next
-                    });
+                    let step = |p, sums| products(k, product, (a, b), [i, j, p], sums, cols);
+                    let sums = if self.unrolled_k {
+                        (0..kt).fold(start, |sums, p| step(p.into_scalar(k), sums))
+                    } else if self.hinted {
+                        k.pipelined(kt).fold(kt, start, step)
+                    } else {
+                        k.fold(kt, start, step)
+                    };
                     block(&mut |r, q| c.store(i + r, j + q, write(sums[(r * cols + q) as usize])));
                 });
             });
         }))
     }
+}
+
+/// The sums of a block, row by row with `cols` in each, after the products of tiles `p` of rows `i..` and columns `j..`.
+fn products<'k, L, R, A, const LA: usize, const LB: usize, const LC: usize>(
+    k: &'k Builder,
+    product: Mmul<L, R, A, LA, LB, LC>,
+    (a, b): (TileBuf<'k, L, LA>, TileBuf<'k, R, LB>),
+    [i, j, p]: [Scalar<'k>; 3],
+    sums: Vec<Accum<'k, A, LC>>,
+    cols: u32,
+) -> Vec<Accum<'k, A, LC>>
+where
+    L: Element + Loadable<LA>,
+    R: Element + Loadable<LB>,
+    A: AccElement,
+{
+    let left: Vec<_> = (0..sums.len() as u32 / cols).map(|r| a.load(i + r, p)).collect();
+    let right: Vec<_> = (0..cols).map(|q| b.load(p, j + q)).collect();
+    let pairs = left.iter().flat_map(|&row| right.iter().map(move |&column| (row, column)));
+    sums.into_iter().zip(pairs).map(|(sum, (row, column))| k.mac(product, sum, row, column)).collect()
 }

@@ -25,6 +25,9 @@ enum Body {
     MemoryAccumulate,
     /// `*q = p[i] + p[i + 4]`, 32-bit words.
     MemoryHammer,
+    /// `q[i] = p[i]`, 32-bit words, both in one logical bank; the source code promises 16 trips, so that it is
+    /// pipelined.
+    Copy,
 }
 
 pub(super) fn trips() -> u32 {
@@ -32,13 +35,13 @@ pub(super) fn trips() -> u32 {
 }
 
 /// Loops are simulated to at most this number of trips; each further one takes what those take on average.
-const SIMULATED_TRIPS: u32 = 2048;
+const SIMULATED_TRIPS: u32 = 1024;
 /// Words that `memory_hammer` walks around in.
 const HAMMERED_WORDS: u32 = 512;
 
 impl Workload for Loop {
     const KIND: &'static str = "loop";
-    const QUANTITIES: &'static [&'static str] = &["cycles_per_iteration"];
+    const QUANTITIES: &'static [&'static str] = &["cycles_per_iteration", "stalls_per_iteration"];
 
     fn simulate(&self, conditions: &Conditions) -> Result<Outcome, String> {
         per_iteration(&self.kernel(), &[], self.trips, conditions)
@@ -58,10 +61,12 @@ pub(super) fn per_iteration(
     };
     let most = SIMULATED_TRIPS;
     let (half, all) = (run(most / 2)?, run(most)?);
-    let each = (all.cycles - half.cycles) as f64 / f64::from(most - most / 2);
+    let each = |all: u64, half: u64| (all - half) as f64 / f64::from(most - most / 2);
+    let stalls = each(all.stall_cycles, half.stall_cycles);
+    let each = each(all.cycles, half.cycles);
     Ok(Outcome {
         cycles: each * f64::from(trips),
-        quantities: vec![("cycles_per_iteration", each)],
+        quantities: vec![("cycles_per_iteration", each), ("stalls_per_iteration", stalls)],
         ..Outcome::default()
     })
 }
@@ -79,6 +84,11 @@ impl Loop {
                 Body::MemoryAccumulate => {
                     let word = k.inout::<i32>("word", [1]);
                     k.for_n(trips, |i| word.set(0, word.get(0) + i));
+                }
+                Body::Copy => {
+                    let from = k.input::<i32>("from", [SIMULATED_TRIPS]).bank(1);
+                    let to = k.output::<i32>("to", [SIMULATED_TRIPS]).bank(1);
+                    k.pipelined(16).for_step(0, trips, 1, |i| to.set(i, from.get(i)));
                 }
                 Body::MemoryHammer => {
                     let from = k.input::<i32>("from", [SIMULATED_TRIPS + HAMMERED_WORDS]);

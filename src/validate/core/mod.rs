@@ -1,16 +1,21 @@
 //! Workloads of one core: kernels written as their source code is, called once on one tile's memory.
 
-pub mod elementwise;
+pub mod conv2d;
+
+pub mod eltwise;
 pub mod gemm_core;
 pub mod loops;
 pub mod paired_loads;
 mod place;
+pub mod reduce;
+pub mod softmax;
+pub mod vector_scalar_mul;
 
 use super::workload::{Conditions, Outcome};
 use kiln_dsl::array::KernelId;
-use kiln_dsl::kernel::ops::{LatencyClass, Opcode, form};
+use kiln_dsl::kernel::ops::{LatencyClass, Machine, form};
 use kiln_dsl::kernel::{Kernel, ParamKind, verify};
-use kiln_sim::core::{CoreExecutor, Engine, KernelCost};
+use kiln_sim::core::{CoreExecutor, Engine, Issued, Schedule, SectionKind};
 use kiln_sim::executor::{ArgValue, CallCost, Cascade, KernelExecutor, TileMemories};
 use place::place;
 use std::sync::Arc;
@@ -51,10 +56,17 @@ fn outcome(cost: CallCost, peak_macs_per_cycle: u32) -> Outcome {
 
 /// The innermost loop with most multiply-accumulates, as it is scheduled.
 struct HotLoop {
-    /// Bundles of an iteration.
+    /// Bundles of its body in program memory.
     bundles: u64,
-    /// Products of the vector unit in an iteration.
+    /// Products of the vector unit in them.
     vmacs: u64,
+}
+
+impl HotLoop {
+    /// As numbers of an outcome.
+    fn quantities(&self) -> Vec<(&'static str, f64)> {
+        vec![("loop_bundles", self.bundles as f64), ("loop_vmac", self.vmacs as f64)]
+    }
 }
 
 /// The innermost loop of `kernel` that multiplies most.
@@ -63,17 +75,17 @@ struct HotLoop {
 /// When the kernel is not right, or multiplies in no loop.
 fn hot_loop(kernel: &Kernel, conditions: &Conditions) -> Result<HotLoop, String> {
     let kernel = verify(kernel.clone()).map_err(|e| e.to_string())?;
-    let cost = KernelCost::new(&kernel, conditions.core());
-    let loops =
-        kernel.blocks.iter().flat_map(|block| &block.ops).filter(|&&op| kernel.op(op).opcode == Opcode::For);
-    let vmacs = |op| {
-        let body = kernel.op(op).body.map(|b| kernel.block(b));
-        let machines = body.iter().flat_map(|b| &b.ops).filter_map(|&op| form(&kernel, kernel.op(op)));
-        let products = machines
-            .flat_map(|f| &f.machine)
-            .filter(|m| matches!(m.latency, LatencyClass::Vmac | LatencyClass::VmacFloat));
-        products.map(|m| u64::from(m.times)).sum()
+    let schedule = Schedule::new(&kernel, conditions.core());
+    let loops = schedule.sections.iter().filter(|s| matches!(s.kind, SectionKind::Loop(..)));
+    let multiplies = |issued: &&Issued| {
+        let machine = issued.op.and_then(|op| form(&kernel, kernel.op(op)));
+        let products = machine.iter().flat_map(|form| &form.machine);
+        let of_vmac = |m: &Machine| matches!(m.latency, LatencyClass::Vmac | LatencyClass::VmacFloat);
+        products.filter(|m| of_vmac(m)).any(|m| m.mnemonic == issued.mnemonic)
     };
-    let all = loops.map(|&op| HotLoop { bundles: cost.of_loop(op).interval_cycles, vmacs: vmacs(op) });
+    let all = loops.map(|section| HotLoop {
+        bundles: section.bundles.len() as u64,
+        vmacs: section.bundles.iter().flat_map(|b| &b.issued).filter(multiplies).count() as u64,
+    });
     all.max_by_key(|hot| hot.vmacs).filter(|hot| hot.vmacs > 0).ok_or("no loop multiplies".to_owned())
 }

@@ -31,7 +31,7 @@ const LANES: u32 = 16;
 
 impl Workload for PairedLoads {
     const KIND: &'static str = "paired_loads";
-    const QUANTITIES: &'static [&'static str] = &["cycles_per_iteration"];
+    const QUANTITIES: &'static [&'static str] = &["cycles_per_iteration", "stalls_per_iteration"];
 
     fn simulate(&self, conditions: &Conditions) -> Result<Outcome, String> {
         if !(1..=2).contains(&self.loads) {

@@ -116,6 +116,13 @@ impl<'k> Scalar<'k> {
         Scalar::from_id(self.k, self.k.value(draft, Type::Scalar, Loc::caller()))
     }
 
+    /// Magnitude; the least value stays.
+    #[track_caller]
+    pub fn abs(self) -> Scalar<'k> {
+        let draft = Draft::new(Opcode::SAbs, &[self.id]);
+        Scalar::from_id(self.k, self.k.value(draft, Type::Scalar, Loc::caller()))
+    }
+
     /// `if_nonzero` when this is not 0, else `if_zero`.
     #[track_caller]
     pub fn select(self, if_nonzero: impl IntoScalar<'k>, if_zero: impl IntoScalar<'k>) -> Scalar<'k> {

@@ -86,6 +86,8 @@ opcodes! {
     SLshr = "slshr",
     /// Leading zeros; 32 for 0.
     SClz = "sclz",
+    /// Magnitude; the least value stays.
+    SAbs = "sabs",
     /// 1 when less, signed, else 0.
     SLt = "slt",
     /// 1 when equal, else 0.

@@ -44,6 +44,10 @@ fn eval_clz(_: &EvalCx, ins: &[&Reg], out: &mut Reg) {
     *out = Reg::scalar(ins[0].as_scalar().leading_zeros() as i32);
 }
 
+fn eval_abs(_: &EvalCx, ins: &[&Reg], out: &mut Reg) {
+    *out = Reg::scalar(ins[0].as_scalar().wrapping_abs());
+}
+
 fn eval_div(_: &EvalCx, ins: &[&Reg], out: &mut Reg) {
     let (a, b) = (ins[0].as_scalar(), ins[1].as_scalar());
     *out = Reg::scalar(if b == 0 { 0 } else { a.wrapping_div(b) });
@@ -79,6 +83,7 @@ pub(super) fn fill(t: &mut Table) {
     binary!(t: 0 1 2 3 4 5 6 7 8 9 10 11 12);
     t.pure(Opcode::SConst, &[], S, eval_const, "$i", vec![alu("mov")]);
     t.pure(Opcode::SClz, &[S], S, eval_clz, "kiln::clz($0)", vec![alu("clz")]);
+    t.pure(Opcode::SAbs, &[S], S, eval_abs, "kiln::abs($0)", vec![alu("abs")]);
     // No divider: 32 conditional-subtract steps, plus the signs (`isa_timing.md` section 2).
     t.pure(
         Opcode::SDiv,

@@ -1,6 +1,6 @@
 //! The dependence graph of a region of straight code or of one iteration of a loop.
 
-use super::memory::{Access, Stepping, may_meet, meets_after};
+use super::memory::{Access, Stepping, matters, may_meet, meets_after};
 use super::registers::Def;
 use super::resources::{Mask, SRS_UNIT, bits, load_of};
 use super::select::{Selection, uses_srs_unit};
@@ -144,6 +144,8 @@ pub(super) struct Builder<'k> {
     offsets: Vec<(ValueId, i64, usize)>,
     /// The loop around, when the region holds parts of two of its iterations.
     around: Option<Stepping>,
+    /// The index that scalar accesses share an offset register for.
+    shared: Option<ValueId>,
 }
 
 impl<'k> Builder<'k> {
@@ -163,22 +165,41 @@ impl<'k> Builder<'k> {
             epoch: 0,
             offsets: Vec::new(),
             around: None,
+            shared: None,
         }
     }
 
-    /// The graph of one iteration of the loop `data` whose body is `ops`, with what iterations pass
-    /// on to later ones.
-    pub fn of_loop(mut self, data: &OpData, ops: &[OpId], along: Stepping) -> Graph {
+    /// Scalar accesses at `index` share an offset register, where they are of several parameters.
+    pub fn share_offset(&mut self, index: Option<ValueId>, ops: &[OpId]) {
+        let Some(index) = index else { return };
+        let kernel = self.kernel;
+        let indexed = ops.iter().map(|&op| kernel.op(op)).filter(|data| is_scalar_access(data));
+        let addresses = indexed.filter_map(|data| data.address.as_ref());
+        let mut params: Vec<ParamId> =
+            addresses.filter(|a| a.terms.iter().any(|t| t.0 == index)).map(|a| a.param).collect();
+        params.sort_unstable();
+        params.dedup();
+        self.shared = Some(index).filter(|_| params.len() > 1);
+    }
+
+    /// The graph of `count` iterations of the loop `data` whose body is `ops`, with what they pass on to
+    /// later ones.
+    pub fn of_loop(mut self, data: &OpData, ops: &[OpId], along: Stepping, count: u32) -> Graph {
         let body = data.body.map(|b| self.kernel.block(b));
         let args = body.map_or(&[][..], |b| b.args.get(1..).unwrap_or_default());
         for (i, arg) in args.iter().enumerate() {
             self.sources[arg.index()].push(Source::Carried(i));
         }
         self.add_all(ops);
+        for _ in 1..count {
+            self.next_iteration(data, along);
+            self.offsets.clear();
+            self.add_all(ops);
+        }
         let yielded = body.and_then(|b| b.ops.last()).map_or(&[][..], |&op| &self.kernel.op(op).operands);
         let inits = data.operands.get(2..).unwrap_or_default();
         self.close_values(yielded, inits);
-        self.close_memory(along);
+        self.close_memory(along, count);
         self.close_cascade();
         let yields = yielded.iter().zip(&data.results);
         for (&from, &to) in yields {
@@ -236,7 +257,8 @@ impl<'k> Builder<'k> {
             self.use_value(value, &first);
         }
         for &(value, coefficient) in accessed.iter().flat_map(|d| d.address.iter()).flat_map(|a| &a.terms) {
-            if let Some(offset) = self.offset(op, value, coefficient) {
+            let shares = self.shared == Some(value) && accessed.is_some_and(is_scalar_access);
+            if let Some(offset) = self.offset(op, value, coefficient, shares) {
                 first.iter().for_each(|&node| self.flow(offset, node, Type::Scalar, 0));
             }
         }
@@ -255,11 +277,11 @@ impl<'k> Builder<'k> {
     }
 
     /// The instruction that puts an address term made here into an offset register, scaled to bytes
-    /// before. Loop indices and values from outside are in pointers that step.
-    fn offset(&mut self, op: OpId, value: ValueId, coefficient: i64) -> Option<usize> {
+    /// before. Loop indices, unless accesses share them, and values from outside are in pointers that step.
+    fn offset(&mut self, op: OpId, value: ValueId, coefficient: i64, shares: bool) -> Option<usize> {
         let made: SmallVec<[usize; 2]> =
             self.sources[value.index()].iter().filter_map(Source::node).collect();
-        if made.is_empty() {
+        if made.is_empty() && !shares {
             return None;
         }
         if let Some(&(.., node)) = self.offsets.iter().find(|o| (o.0, o.1) == (value, coefficient)) {
@@ -427,7 +449,10 @@ impl<'k> Builder<'k> {
         for earlier in &before {
             let meets = match self.around {
                 Some(along) if earlier.epoch != access.epoch => {
-                    self.meets_after(earlier, &access, along) == Some(1)
+                    let apart = access.epoch - earlier.epoch;
+                    let ordered = (earlier.excludes && access.excludes) || matters(earlier, &access);
+                    ordered
+                        && self.meets_after(earlier, &access, along).is_some_and(|distance| distance <= apart)
                 }
                 _ => may_meet(earlier, &access),
             };
@@ -492,12 +517,15 @@ impl<'k> Builder<'k> {
     }
 
     /// Edges between accesses of one iteration and those of later ones that they must stay before.
-    fn close_memory(&mut self, along: Stepping) {
+    fn close_memory(&mut self, along: Stepping, count: u32) {
         let accesses = std::mem::take(&mut self.accesses);
         for earlier in &accesses {
             for later in &accesses {
-                if let Some(distance) = self.meets_after(earlier, later, along) {
-                    self.join(earlier, later, distance);
+                let Some(distance) = self.meets_after(earlier, later, along) else { continue };
+                // In trips of `count` iterations; 0: in the same trip, where the order is there already.
+                let trips = (distance + earlier.epoch).saturating_sub(later.epoch).div_ceil(count);
+                if trips > 0 {
+                    self.join(earlier, later, trips);
                 }
             }
         }
@@ -537,6 +565,11 @@ impl Graph {
             }
         }
     }
+}
+
+/// Whether an operation loads or stores one element.
+fn is_scalar_access(data: &OpData) -> bool {
+    matches!(data.opcode, Opcode::SLoad | Opcode::SStore)
 }
 
 /// Whether an instruction of a load, store or lookup is the one that accesses memory.

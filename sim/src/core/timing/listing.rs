@@ -70,6 +70,8 @@ pub struct Section {
     pub title: String,
     /// Loops around it.
     pub depth: u32,
+    /// The loop that runs it once each iteration; `None`: once a call.
+    pub within: Option<OpId>,
     /// What kind of code.
     pub kind: SectionKind,
     /// In order; of a loop around loops: none.
@@ -80,6 +82,16 @@ impl Section {
     /// Size in program memory.
     pub fn bytes(&self) -> u32 {
         self.bundles.iter().map(|b| b.bytes).sum()
+    }
+
+    /// The bundles that one iteration of `within` runs: of a loop that repeats its body, one copy.
+    pub fn iteration(&self) -> &[Bundle] {
+        match &self.kind {
+            SectionKind::Loop(_, facts) => {
+                self.bundles.get(..facts.interval_cycles as usize).unwrap_or(&self.bundles)
+            }
+            SectionKind::Straight | SectionKind::Nest(_) => &self.bundles,
+        }
     }
 }
 

@@ -27,11 +27,12 @@ pub(super) fn matters(a: &Access, b: &Access) -> bool {
     (a.writes || b.writes) && a.address.param == b.address.param
 }
 
-/// Whether two accesses of one iteration may share a byte, or one keeps the other off.
+/// Whether two accesses of one iteration may share a byte, or both are read-modify-writes, one after the other. A load
+/// may move before a store of a part word that does not touch its bytes.
 pub(super) fn may_meet(a: &Access, b: &Access) -> bool {
     let end = |a: &Access| i128::from(a.address.offset_bytes) + i128::from(a.size_bytes);
     let apart = |a: &Access, b: &Access| end(a) <= i128::from(b.address.offset_bytes);
-    a.excludes || b.excludes || (matters(a, b) && !(same_terms(a, b) && (apart(a, b) || apart(b, a))))
+    (a.excludes && b.excludes) || (matters(a, b) && !(same_terms(a, b) && (apart(a, b) || apart(b, a))))
 }
 
 fn same_terms(a: &Access, b: &Access) -> bool {

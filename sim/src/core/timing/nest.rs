@@ -4,7 +4,7 @@
 //! A pipelined loop of known length lends its start (the iterations that fill it) to the straight code
 //! before it and its end to the code after it, where both share bundles with what stands there.
 
-use super::compiler::{overlaps_groups, pipelining, steps_in_dimensions};
+use super::compiler::{overlaps_groups, pipelining, shares_offsets, steps_in_dimensions, unrolled};
 use super::graph::{Builder, Drain, Graph, Node};
 use super::list::{Room, Straight};
 use super::listing::{Bundle, LoopFacts, Page, Section, SectionKind, bound};
@@ -17,7 +17,7 @@ use super::select::{Selection, constant_trips};
 use super::{CoreModel, LoopCost, flow_cycles, macs_of_block};
 use kiln_dsl::device::Device;
 use kiln_dsl::kernel::ops::{Effect, LatencyClass, Opcode, Slot, spec};
-use kiln_dsl::kernel::{Address, BlockId, Imm, Kernel, LoopHint, OpData, OpId, ParamId, ValueId};
+use kiln_dsl::kernel::{Address, BlockId, Imm, Kernel, LoopHint, OpData, OpId, ParamId, Type, ValueId};
 
 /// An innermost loop's schedule.
 enum Inner<'k> {
@@ -64,13 +64,20 @@ impl<'k> Nest<'k> {
 
     /// Schedules the kernel's body: its cycles without those of loops, and all sections in order.
     pub fn kernel(&mut self) -> (u64, Vec<Section>) {
-        let (cycles, _, sections) = self.block(Kernel::BODY, None, 0);
+        let (cycles, _, sections) = self.block(Kernel::BODY, None, None, 0);
         (cycles, sections)
     }
 
-    /// Schedules a block, the body of `around`. Gives the cycles of one run without inner loops, what
-    /// the first run takes more, and the sections.
-    fn block(&mut self, block: BlockId, around: Option<&'k OpData>, depth: u32) -> (u64, u64, Vec<Section>) {
+    /// Schedules a block, the body of the loop `within`, which the loop `outer` is around. Gives the cycles of
+    /// one run without inner loops, what the first run takes more, and the sections.
+    fn block(
+        &mut self,
+        block: BlockId,
+        within: Option<OpId>,
+        outer: Option<OpId>,
+        depth: u32,
+    ) -> (u64, u64, Vec<Section>) {
+        let around = within.map(|op| self.kernel.op(op));
         let (mut runs, mut loops): (Vec<&'k [OpId]>, Vec<OpId>) = (vec![&[]], Vec::new());
         for region in self.regions.of(block) {
             match region {
@@ -84,7 +91,7 @@ impl<'k> Nest<'k> {
         let mut inners = Vec::new();
         let mut inner_sections = Vec::new();
         for &op in &loops {
-            let (inner, sections) = self.inner(op, depth);
+            let (inner, sections) = self.inner(op, within, depth);
             inners.push(inner);
             inner_sections.push(sections);
         }
@@ -128,7 +135,10 @@ impl<'k> Nest<'k> {
                     (Some(_), true, _) => "end of an iteration".to_owned(),
                     _ => "between loops".to_owned(),
                 };
-                sections.push(Section { title, depth, kind: SectionKind::Straight, bundles: code.bundles });
+                // Where iterations overlap, the start of the first alone runs before the loop.
+                let within = if k == 0 && more > 0 { outer } else { within };
+                let kind = SectionKind::Straight;
+                sections.push(Section { title, depth, within, kind, bundles: code.bundles });
             }
             sections.extend(inner.into_iter().flatten());
         }
@@ -136,7 +146,7 @@ impl<'k> Nest<'k> {
     }
 
     /// Schedules a loop, notes its cost and gives its sections.
-    fn inner(&mut self, op: OpId, depth: u32) -> (Inner<'k>, Vec<Section>) {
+    fn inner(&mut self, op: OpId, outer: Option<OpId>, depth: u32) -> (Inner<'k>, Vec<Section>) {
         let data = self.kernel.op(op);
         let Some(body) = data.body else { return (Inner::Alone { ops: Vec::new() }, Vec::new()) };
         let title = format!("loop {op} at {}", data.loc);
@@ -146,23 +156,32 @@ impl<'k> Nest<'k> {
         let guard = if trips_min > 0 { 0 } else { branch };
         let macs = macs_of_block(self.kernel, body);
         let Some(ops) = self.regions.innermost(body) else {
-            let (cycles, more, mut sections) = self.block(body, Some(data), depth + 1);
+            let (cycles, more, mut sections) = self.block(body, Some(op), outer, depth + 1);
             self.loops[op.index()] = LoopCost {
                 setup_cycles: guard,
                 ramp_cycles: more,
                 interval_cycles: cycles,
                 peeled_trips: 0,
                 macs,
+                ..LoopCost::default()
             };
-            sections.insert(0, Section { title, depth, kind: SectionKind::Nest(op), bundles: Vec::new() });
+            let kind = SectionKind::Nest(op);
+            sections.insert(0, Section { title, depth, within: Some(op), kind, bundles: Vec::new() });
             return (Inner::Alone { ops: blocks_ops(self.kernel, body) }, sections);
         };
         let along = stepping(self.kernel, data);
-        let graph = Builder::new(self.kernel, self.device(), self.selection).of_loop(data, ops, along);
+        let mut builder = Builder::new(self.kernel, self.device(), self.selection);
+        if shares_offsets(self.model.compiler) {
+            builder.share_offset(along.index, ops);
+        }
+        let count = unrolled(self.model.compiler, hint, trips, is_scalar(self.kernel, ops));
+        let graph = builder.of_loop(data, ops, along, count);
+        let trips_min = trips_min / u64::from(count);
         let room = Room { most: self.most, held: held(&graph, self.kernel) };
         let sequence = graph.list_schedule(&[], &room);
         let each = graph.sequence_interval(&sequence);
-        let how = pipelining(self.model.compiler, hint, trips_min);
+        let counts_only = counts_only(self.kernel, body, ops);
+        let how = pipelining(self.model.compiler, hint, trips_min, counts_only);
         let plan = how.and_then(|how| graph.pipeline(self.device(), how, &room, each));
         let plan = plan.unwrap_or_else(|| self.sequential(sequence, each));
         let (stages, interval) = (plan.stages(), u64::from(plan.interval));
@@ -181,6 +200,8 @@ impl<'k> Nest<'k> {
             interval_cycles: interval,
             peeled_trips: if merged { u64::from(stages - 1) } else { 0 },
             macs,
+            iterations_each: u64::from(count),
+            ..LoopCost::default()
         };
         let live = |file| plan.live.get(file) + room.held.get(file);
         let facts = LoopFacts {
@@ -194,7 +215,7 @@ impl<'k> Nest<'k> {
             live_parts: [live(RegisterFile::Vector), live(RegisterFile::Accumulator)],
         };
         let bundles = page.repeated(plan.interval, plan.copies);
-        let section = Section { title, depth, kind: SectionKind::Loop(op, facts), bundles };
+        let section = Section { title, depth, within: Some(op), kind: SectionKind::Loop(op, facts), bundles };
         let inner = if merged {
             Inner::Merged { op, graph, plan }
         } else {
@@ -379,6 +400,22 @@ impl<'k> Nest<'k> {
         }
         u32::try_from(at).unwrap_or(0)
     }
+}
+
+/// Whether operations make no vectors.
+fn is_scalar(kernel: &Kernel, ops: &[OpId]) -> bool {
+    let made = ops.iter().flat_map(|&op| &kernel.op(op).results);
+    made.map(|&value| kernel.ty(value)).all(|ty| ty == Type::Scalar)
+}
+
+/// Whether the index of a loop does nothing but count and step the pointers of vector accesses.
+fn counts_only(kernel: &Kernel, body: BlockId, ops: &[OpId]) -> bool {
+    let Some(&index) = kernel.block(body).args.first() else { return true };
+    ops.iter().map(|&op| kernel.op(op)).all(|data| {
+        let is_scalar = matches!(data.opcode, Opcode::SLoad | Opcode::SStore);
+        let addressed = data.address.iter().flat_map(|a| &a.terms).any(|&(value, _)| value == index);
+        !data.operands.contains(&index) && !(is_scalar && addressed)
+    })
 }
 
 /// Where straight code stands.

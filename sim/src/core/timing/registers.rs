@@ -147,6 +147,7 @@ pub(super) fn lifetimes(
     let mut continues = vec![false; graph.nodes.len()];
     for edge in &graph.edges {
         let Some(after) = edge.reads_after else { continue };
+        // Only accumulators are read after the cycle of issue.
         continues[edge.to] |= after > 0;
         let after = match names {
             // An accumulator may be read in the bundle that writes it again, nothing else.

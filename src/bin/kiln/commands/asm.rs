@@ -62,7 +62,7 @@ pub fn asm(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
 
 fn print(entry: &Entry, model: CoreModel, summary: bool, out: &mut dyn Write) -> Result<()> {
     let schedule = Schedule::new(&entry.kernel, model);
-    let CallCost { cycles, macs } = cost(entry, model)?;
+    let CallCost { cycles, macs, .. } = cost(entry, model)?;
     let CodeSize { program_bytes, frame_bytes } = schedule.cost.size();
     let Device { name, core, .. } = model.device;
     writeln!(out, "{}, compiled by {} for {name}", entry.kernel.name, model.compiler)?;
@@ -85,7 +85,7 @@ fn cost(entry: &Entry, model: CoreModel) -> Result<CallCost> {
 }
 
 fn print_section(kernel: &Kernel, section: &Section, summary: bool, out: &mut dyn Write) -> Result<()> {
-    let Section { title, depth, kind, bundles } = section;
+    let Section { title, depth, kind, bundles, .. } = section;
     let indent = 2 + 2 * *depth as usize;
     match kind {
         SectionKind::Straight if summary => return Ok(()),

@@ -51,7 +51,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         equal = false;
     }
     for ((data, _), cost) in cases.iter().zip(costs(&compiled)) {
-        let CallCost { cycles, macs } = cost.unwrap_or_default();
+        let CallCost { cycles, macs, .. } = cost.unwrap_or_default();
         let kind = format!("{data:?}").to_lowercase();
         writeln!(out, "  {kind} data: {cycles} cycles and {macs} MACs predicted on {}", Device::npu1().name)?;
     }

@@ -1,7 +1,7 @@
 //! `vector_scalar_mul`: each element times one number.
 
 use super::super::workload::{Conditions, Outcome, Workload};
-use super::{call, outcome};
+use super::{call, hot_loop, outcome};
 use kiln_dsl::kernel::Kernel;
 use kiln_dsl::kernel::build::{Acc32, Acc64, Builder};
 use kiln_dsl::num::{Rounding, Saturation};
@@ -37,7 +37,7 @@ const PROMISED_TRIPS: u32 = 16;
 
 impl Workload for VectorScalarMul {
     const KIND: &'static str = "vector_scalar_mul";
-    const QUANTITIES: &'static [&'static str] = &[];
+    const QUANTITIES: &'static [&'static str] = &["loop_bundles", "loop_vmac"];
 
     fn simulate(&self, conditions: &Conditions) -> Result<Outcome, String> {
         let lanes = if self.dtype == Dtype::I16 { 32 } else { 16 };
@@ -46,7 +46,9 @@ impl Workload for VectorScalarMul {
         }
         let macs = &conditions.device.macs_per_cycle;
         let peak = if self.dtype == Dtype::I16 { macs.i16_i16() } else { macs.i32_i16() };
-        Ok(outcome(call(self.kernel(), &[3, self.n as i32], conditions)?, peak))
+        let kernel = self.kernel();
+        let quantities = hot_loop(&kernel, conditions).map(|hot| hot.quantities()).unwrap_or_default();
+        Ok(Outcome { quantities, ..outcome(call(kernel, &[3, self.n as i32], conditions)?, peak) })
     }
 }
 
