@@ -1,10 +1,12 @@
 //! From simulated cycles to the time of a first run, with the host's part.
 
 use kiln_dsl::device::{Device, Profile};
+use kiln_sim::report::Bottleneck;
+use kiln_sim::trace::Trace;
 use std::collections::BTreeSet;
 
 /// One dispatch of a design, as simulated.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Launch {
     /// Name of the design.
     pub design: String,
@@ -16,6 +18,10 @@ pub struct Launch {
     pub cycles: u64,
     /// Part of that in which the controller worked on commands.
     pub controller_cycles: u64,
+    /// What cores wait for longest.
+    pub bottleneck: Option<Bottleneck>,
+    /// What happened when, if asked for.
+    pub trace: Trace,
 }
 
 /// Predicted time of a sequence of dispatches, nothing of which was done before.
@@ -103,6 +109,7 @@ mod tests {
             buffers: 3,
             cycles: 50_000,
             controller_cycles: 20_000,
+            ..Launch::default()
         }
     }
 

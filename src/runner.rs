@@ -80,6 +80,7 @@ pub struct SimRunner<'a> {
     device: &'a Device,
     profile: &'a Profile,
     compiler: Compiler,
+    options: SimOptions,
     prepared: BTreeMap<String, Prepared>,
     launches: Vec<Launch>,
 }
@@ -88,7 +89,13 @@ impl<'a> SimRunner<'a> {
     /// A runner for the array of `device` at the clock and memory rate of `profile`.
     pub fn new(device: &'a Device, profile: &'a Profile) -> SimRunner<'a> {
         let compiler = Compiler::default();
-        SimRunner { device, profile, compiler, prepared: BTreeMap::new(), launches: Vec::new() }
+        let options = SimOptions::default();
+        SimRunner { device, profile, compiler, options, prepared: BTreeMap::new(), launches: Vec::new() }
+    }
+
+    /// The same, with other options of the simulation.
+    pub fn with_options(self, options: SimOptions) -> SimRunner<'a> {
+        SimRunner { options, ..self }
     }
 
     /// The same, with kernels built by `compiler`.
@@ -120,7 +127,7 @@ impl<'a> SimRunner<'a> {
             self.device,
             self.profile,
             host,
-            &SimOptions::default(),
+            &self.options,
             &mut prepared.executor,
         )
         .map_err(|source| DispatchError::Simulate {
@@ -133,6 +140,8 @@ impl<'a> SimRunner<'a> {
             buffers: design.sequence.buffers.len(),
             cycles: report.cycles,
             controller_cycles: report.controller_cycles,
+            bottleneck: report.bottlenecks.first().cloned(),
+            trace: report.trace.clone(),
         });
         Ok(report)
     }

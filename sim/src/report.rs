@@ -4,6 +4,7 @@ use crate::array::Cycles;
 use crate::trace::Trace;
 use kiln_dsl::array::Tile;
 use kiln_dsl::array::lowered::Channel;
+use std::fmt;
 
 /// One core's use of its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,8 +55,19 @@ pub struct ChannelReport {
     pub lock_stall_cycles: Cycles,
 }
 
+/// Whether accesses to memory were checked for hazards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checked {
+    /// They were not.
+    No,
+    /// All of them.
+    Fully,
+    /// Only until memories had more different histories than are kept.
+    Partly,
+}
+
 /// The result of a simulation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SimReport {
     /// From the first command of the sequence to the end of its last.
     pub cycles: Cycles,
@@ -77,6 +89,10 @@ pub struct SimReport {
     pub l2_peak_bytes: u64,
     /// Events simulated: what the run cost the simulator, not the hardware.
     pub sim_events: u64,
+    /// What cores wait for longest, and what is behind it; longest waits first.
+    pub bottlenecks: Vec<Bottleneck>,
+    /// Whether accesses to memory were checked; none was wrong.
+    pub checked: Checked,
     /// What happened when, if asked for.
     pub trace: Trace,
 }
@@ -90,5 +106,114 @@ impl SimReport {
     /// Multiply-accumulates of all cores.
     pub fn macs(&self) -> u64 {
         self.cores.iter().map(|c| c.macs).sum()
+    }
+}
+
+/// What a core waits for, and what is behind that.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bottleneck {
+    /// The core that waits longest for this cause.
+    pub core: Tile,
+    /// Cores whose longest wait has this cause.
+    pub cores: u32,
+    /// Part of the run that `core` has waited for it.
+    pub wait_share: f64,
+    /// What it waits for.
+    pub waits_for: String,
+    /// Who waits for whom, from the one the core waits for to the cause.
+    pub chain: Vec<String>,
+    /// What the cause does.
+    pub limit: Limit,
+}
+
+/// What the cause of a wait does with its time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Limit {
+    /// A core computes.
+    Core {
+        /// Which.
+        tile: Tile,
+        /// Part of the run that it does.
+        share: f64,
+    },
+    /// A DMA channel moves words.
+    Channel {
+        /// Where.
+        tile: Tile,
+        /// Which.
+        channel: Channel,
+        /// Whether it sends.
+        delivers: bool,
+        /// While it moves.
+        bytes_per_cycle: f64,
+        /// What its stream port can do.
+        port_bytes_per_cycle: f64,
+        /// Part of the time it moves for which host memory held it up.
+        host_memory_share: f64,
+        /// Part of the run that it moves words.
+        share: f64,
+    },
+    /// The controller works on commands.
+    Controller {
+        /// Part of the run that it does.
+        share: f64,
+    },
+}
+
+impl fmt::Display for Bottleneck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = 100.0 * self.wait_share;
+        write!(
+            f,
+            "core {} waits {percent:.0} % of the time for {}: {}",
+            self.core, self.waits_for, self.limit
+        )?;
+        if self.chain.len() > 1 {
+            write!(f, " (by way of {})", self.chain[..self.chain.len() - 1].join(", "))?;
+        }
+        match self.cores {
+            0 | 1 => Ok(()),
+            2 => f.write_str("; so does 1 other core"),
+            n => write!(f, "; so do {} other cores", n - 1),
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Limit::Core { tile, share } => {
+                write!(f, "core {tile} computes {:.0} % of the time", 100.0 * share)
+            }
+            Limit::Controller { share } => {
+                write!(f, "the controller works on commands {:.0} % of the time", 100.0 * share)
+            }
+            Limit::Channel {
+                tile,
+                channel,
+                delivers,
+                bytes_per_cycle,
+                port_bytes_per_cycle,
+                host_memory_share,
+                share,
+            } => {
+                let place = match tile.row {
+                    0 => format!("shim column {}", tile.col),
+                    1 => format!("mem tile column {}", tile.col),
+                    _ => format!("tile {tile}"),
+                };
+                let verb = if *delivers { "delivers" } else { "takes" };
+                write!(
+                    f,
+                    "{place} {verb} {bytes_per_cycle:.1} of {port_bytes_per_cycle:.1} B/cycle on {}, {:.0} % of the time",
+                    crate::array::channel_name(*channel),
+                    100.0 * share
+                )?;
+                if *host_memory_share >= 0.01 {
+                    write!(f, ", {:.0} % of that held up by host memory", 100.0 * host_memory_share)?;
+                }
+                Ok(())
+            }
+        }
     }
 }

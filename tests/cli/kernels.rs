@@ -52,7 +52,7 @@ fn without_a_compiler_the_simulator_still_runs() {
 
 #[test]
 fn unknown_kernels_are_refused() {
-    kiln(&["run", "matmul_i9"]).error(&["no kernel is named \"matmul_i9\"", "kiln list"]);
+    kiln(&["run", "matmul_i9"]).error(&["no kernel or design is named \"matmul_i9\"", "kiln list"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod asm;
 mod build;
+mod designs;
 mod emit;
 mod encode;
 mod encode_errors;

@@ -345,6 +345,7 @@ impl<'a> Builder<'a> {
             runs: u32::try_from(sizes[0]).unwrap_or(u32::MAX),
             run_stride_bytes,
             token: *issue_token,
+            command: at as u32,
         })
     }
 

@@ -81,6 +81,14 @@ impl Controller {
         self.busy_cycles
     }
 
+    /// The channel whose token the command in progress has taken.
+    pub fn awaited(&self) -> Option<u32> {
+        match self.commands.get(self.at) {
+            Some(Command::Wait { channel }) if !self.blocked => Some(*channel),
+            _ => None,
+        }
+    }
+
     /// The channel whose token it waits for.
     pub fn waits_for(&self) -> Option<u32> {
         match self.commands.get(self.at) {
@@ -160,7 +168,8 @@ mod tests {
 
     fn push(direction: Direction) -> Command {
         let walk = Walk::linear(0, 4);
-        let task = Task { buffer: 0, walk, run_words: 1, runs: 1, run_stride_bytes: 0, token: true };
+        let task =
+            Task { buffer: 0, walk, run_words: 1, runs: 1, run_stride_bytes: 0, token: true, command: 0 };
         Command::Push { channel: 0, direction, task }
     }
 

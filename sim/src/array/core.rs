@@ -221,6 +221,8 @@ pub struct Core {
     pub values: Vec<ArgValue>,
     /// The acquire that waits, as position in `Program::ends`.
     pub waiting_end: Option<usize>,
+    /// Tile and address of the words read since the last step, to check.
+    pub words_read: Vec<(usize, u32)>,
     /// What has come by the cascade.
     pub cascade: Cascade,
     /// What the call in progress has written to the cascade.
@@ -231,7 +233,7 @@ pub struct Core {
     pub blocked: Option<Blocked>,
     /// Counters.
     pub counters: Counters,
-    /// The acquire, release or call in progress, by position among [`Program::locs`].
+    /// The acquire, release or call in progress, by position among [`Core::locs`].
     pub site: u32,
     /// Cycles that finding objects and moving on cost, to be added to the step that comes.
     pub overhead: Cycles,
@@ -253,6 +255,7 @@ impl Core {
             tile,
             values: Vec::new(),
             waiting_end: None,
+            words_read: Vec::new(),
             cascade: Cascade::default(),
             sent: Vec::new(),
             reader: None,
@@ -278,6 +281,19 @@ impl Core {
     /// Its FIFO ends.
     pub fn ends(&self) -> &[End] {
         &self.program.ends
+    }
+
+    /// Where the author wrote each of its acquires, releases and calls.
+    pub fn locs(&self) -> &[Loc] {
+        &self.program.locs
+    }
+
+    /// The kernel called at a site, if a call is there.
+    pub fn call_at(&self, at: u32) -> Option<KernelId> {
+        self.program.ops.iter().find_map(|op| match op {
+            Op::Call { kernel, site, .. } if *site == at => Some(*kernel),
+            _ => None,
+        })
     }
 
     /// Where the author wrote what is in progress.
@@ -359,7 +375,9 @@ impl Core {
                 Op::Read(reads) => {
                     for read in &self.program.reads[reads.clone()] {
                         let object = self.objects[read.object as usize];
-                        let bytes = tiles.get(object.tile, object.address + read.offset, WORD_BYTES);
+                        let address = object.address + read.offset;
+                        self.words_read.push((object.tile, address));
+                        let bytes = tiles.get(object.tile, address, WORD_BYTES);
                         // Inside the memory: `build` checked the buffers, `program` the words.
                         if let Some(word) = bytes.and_then(|b| b.first_chunk::<4>()) {
                             self.words[read.word.0 as usize] = i32::from_le_bytes(*word);

@@ -40,6 +40,8 @@ pub struct Task {
     pub run_stride_bytes: usize,
     /// Whether its end issues a token.
     pub token: bool,
+    /// Position of its command in the sequence.
+    pub command: u32,
 }
 
 /// What feeds a channel with work.
@@ -84,6 +86,8 @@ pub enum Next {
 pub struct Counters {
     /// Words moved.
     pub words: u64,
+    /// Cycles in which it moved them, gaps within a chunk included.
+    pub moving_cycles: Cycles,
     /// BDs or runs completed.
     pub transfers: u64,
     /// Tasks started.
@@ -113,6 +117,8 @@ pub struct Channel {
     pub flow: u32,
     /// Time of the end of the last BD plus the hole after it: the next cannot start before.
     pub free_at: Cycles,
+    /// Since when a shim channel has had no task.
+    pub idle_since: Cycles,
     /// Cold start that the next task pays.
     pub cold: Cycles,
     /// When host memory has answered the task in progress for the first time.
@@ -138,6 +144,7 @@ impl Channel {
             words_left: 0,
             flow: u32::MAX,
             free_at: 0,
+            idle_since: 0,
             cold,
             answered: 0,
             counters: Counters::default(),
@@ -169,6 +176,14 @@ impl Channel {
     /// The next bytes it reads or writes.
     pub fn access(&self) -> Access {
         self.access
+    }
+
+    /// The BD it is at, or the command of the task.
+    pub fn site(&self) -> u32 {
+        match &self.program {
+            Program::Static(_) => self.bd as u32,
+            Program::Queue(tasks) => tasks.front().map_or(0, |t| t.command),
+        }
     }
 
     /// Counts words as moved.

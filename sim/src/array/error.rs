@@ -2,6 +2,7 @@
 
 use super::deadlock::{Remedy, Waiting, describe};
 use super::engine::Cycles;
+use super::hazards::Hazard;
 use crate::core::RunError;
 use crate::executor::ExecError;
 use kiln_dsl::array::lowered::{Channel, Direction};
@@ -260,6 +261,14 @@ pub enum SimError {
         /// A change that lets the sequence run to its end, if one was looked for and found.
         remedy: Option<Remedy>,
     },
+    /// Accesses to memory whose result the design leaves to chance. Host buffers hold what came out.
+    #[error("{} accesses to memory are wrong:{}{}", hazards.len(), lines(hazards), beyond(*more))]
+    Hazards {
+        /// Those found first.
+        hazards: Vec<Hazard>,
+        /// How many more were found.
+        more: u64,
+    },
     /// A task pushed to a full queue, which the hardware drops without a word.
     #[error(
         "cycle {cycle}: command {command} of the sequence pushes a task to {} of tile {tile} (FIFO {fifo}), whose queue holds {depth}\nhelp: await an earlier task of this FIFO first; the hardware would drop this one",
@@ -315,6 +324,10 @@ pub enum SimError {
         /// `SimOptions::max_cycles`.
         limit: Cycles,
     },
+}
+
+fn beyond(more: u64) -> String {
+    if more == 0 { String::new() } else { format!("\n  and {more} more") }
 }
 
 /// One per line, indented.

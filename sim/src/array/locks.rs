@@ -62,6 +62,11 @@ impl Locks {
         self.states[lock.0 as usize].value
     }
 
+    /// Present values of all locks.
+    pub fn values(&self) -> impl Iterator<Item = u32> + '_ {
+        self.states.iter().map(|s| s.value)
+    }
+
     /// Acquire greater-equal: takes `count` if the value is at least that, else queues the waiter.
     /// Says whether it was granted.
     pub fn acquire(&mut self, op: LockOp, waiter: Agent, now: Cycles) -> bool {

@@ -2,7 +2,7 @@
 
 use super::SimOptions;
 use super::agent::Agent;
-use super::attribution::Waits;
+use super::attribution::{For, Waits};
 use super::build::Array;
 use super::controller::{Action, Controller};
 use super::core::{Blocked, Step};
@@ -10,15 +10,18 @@ use super::ddr::{Access as DdrAccess, Ddr, Request, Rows};
 use super::dma::{Next, Program, State, WORD_BYTES};
 use super::engine::{Cycles, Engine};
 use super::error::SimError;
-use super::locks::LockOp;
+use super::hazards::Hazards;
+use super::locks::{LockId, LockOp};
 use super::memory::{Access, Memory};
 use super::timing::Timing;
 use super::transport::Chunk;
 use crate::executor::{CallCost, ExecError, KernelExecutor};
+use crate::report::Checked;
 use crate::trace::{Event as TraceName, Trace};
 use kiln_dsl::array::lowered::Direction;
 use kiln_dsl::array::{Design, KernelId, Tile};
 use kiln_dsl::device::TileKind;
+use smallvec::SmallVec;
 
 /// Something that happens at a point in time.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +60,8 @@ pub struct Machine<'a, 'h> {
     pub(super) trace: Trace,
     pub(super) kernels: Vec<KernelTotal>,
     pub(super) waits: Waits,
+    pub(super) hazards: Option<Box<Hazards>>,
+    pub(super) checked: Checked,
     timing: &'a Timing,
     options: &'a SimOptions,
     executor: &'a mut dyn KernelExecutor,
@@ -64,6 +69,8 @@ pub struct Machine<'a, 'h> {
     memory: Memory<'h>,
     destinations: Vec<Access>,
     finished: Option<Cycles>,
+    /// When the command in progress began.
+    command_since: Cycles,
 }
 
 impl<'a, 'h> Machine<'a, 'h> {
@@ -74,6 +81,7 @@ impl<'a, 'h> Machine<'a, 'h> {
         timing: &'a Timing,
         host: &'h mut [Vec<u8>],
         options: &'a SimOptions,
+        hazards: Option<Box<Hazards>>,
         executor: &'a mut dyn KernelExecutor,
     ) -> Machine<'a, 'h> {
         let commands = std::mem::take(&mut array.commands);
@@ -84,6 +92,8 @@ impl<'a, 'h> Machine<'a, 'h> {
             ddr: Ddr::new(timing.ddr, array.tiles.len()),
             trace: Trace::new(options.trace_events),
             waits: Waits::default(),
+            hazards,
+            checked: Checked::No,
             kernels: vec![KernelTotal::default(); design.kernels.len()],
             timing,
             options,
@@ -92,6 +102,7 @@ impl<'a, 'h> Machine<'a, 'h> {
             memory: Memory::new(memories, host),
             destinations: Vec::new(),
             finished: None,
+            command_since: 0,
             array,
         }
     }
@@ -185,9 +196,17 @@ impl<'a, 'h> Machine<'a, 'h> {
             let (value, max_value) = (over.value, over.max_value);
             return Err(SimError::LockOverflow { cycle: now, tile, lock, value, max_value });
         }
+        self.trace_lock(op.lock);
         while let Some(granted) = self.array.locks.grant(op.lock) {
             let stall = now - granted.since;
-            self.waits.add(granted.waiter, by, stall);
+            let what = match granted.waiter {
+                Agent::Core(at) => {
+                    For::Objects(self.array.cores[at as usize].waiting_end.unwrap_or(0) as u32)
+                }
+                _ => For::Lock,
+            };
+            self.waits.add(granted.waiter, what, by, stall);
+            self.took(granted.waiter, LockOp { lock: op.lock, count: granted.count });
             match granted.waiter {
                 Agent::Core(at) => {
                     let core = &mut self.array.cores[at as usize];
@@ -217,14 +236,26 @@ impl<'a, 'h> Machine<'a, 'h> {
         let now = self.engine.now();
         self.deliver(at)?;
         let core = &mut self.array.cores[at as usize];
-        match core.step(&self.memory.tiles) {
+        let site = core.site;
+        let step = core.step(&self.memory.tiles);
+        if !core.words_read.is_empty() {
+            if let Some(hazards) = &mut self.hazards {
+                hazards.words_read(at, site, &core.words_read);
+            }
+            core.words_read.clear();
+        }
+        match step {
             Step::Acquire(op) => {
                 if self.array.locks.acquire(op, Agent::Core(at), now) {
                     core.waiting_end = None;
+                    self.took(Agent::Core(at), op);
                     self.acquired(at);
                 }
             }
             Step::Release(op) => {
+                if let Some(hazards) = &mut self.hazards {
+                    hazards.released(Agent::Core(at), op);
+                }
                 // At least one cycle: a program cannot loop without time passing.
                 let released = now + self.timing.core.release.max(1);
                 let end = released + std::mem::take(&mut core.overhead);
@@ -236,6 +267,22 @@ impl<'a, 'h> Machine<'a, 'h> {
             Step::Stop => {}
         }
         Ok(())
+    }
+
+    /// An agent has taken a lock.
+    fn took(&mut self, agent: Agent, op: LockOp) {
+        if let Some(hazards) = &mut self.hazards {
+            hazards.acquired(agent, op);
+        }
+        self.trace_lock(op.lock);
+    }
+
+    fn trace_lock(&mut self, lock: LockId) {
+        if self.trace.on() {
+            let (now, tile) = (self.engine.now(), self.array.lock_names[lock.0 as usize].0);
+            let value = self.array.locks.value(lock);
+            self.trace.record(now, now, tile, TraceName::LockValue { lock: lock.0, value });
+        }
     }
 
     fn acquired(&mut self, at: u32) {
@@ -257,6 +304,9 @@ impl<'a, 'h> Machine<'a, 'h> {
             Err(source) => return Err(SimError::Kernel { cycle: now, tile: core.tile, kernel, source }),
         };
         core.sent = core.cascade.take_output();
+        if let Some(hazards) = &mut self.hazards {
+            hazards.called(at, core, self.design, kernel);
+        }
         // What finding objects has cost that were held already.
         let overhead = std::mem::take(&mut core.overhead);
         let (begin, end) = (now + overhead, now + overhead + cost.cycles.max(1));
@@ -269,8 +319,8 @@ impl<'a, 'h> Machine<'a, 'h> {
             total.cost.cycles += end - begin;
             total.cost.macs += cost.macs;
         }
-        self.trace.record(begin, begin, core.tile, TraceName::InstrEvent0);
-        self.trace.record(end, end, core.tile, TraceName::InstrEvent1);
+        self.trace.record(begin, begin, core.tile, TraceName::InstrEvent0(kernel));
+        self.trace.record(end, end, core.tile, TraceName::InstrEvent1(kernel));
         self.engine.schedule(end, Event::Core(at));
         Ok(())
     }
@@ -281,11 +331,15 @@ impl<'a, 'h> Machine<'a, 'h> {
         let core = &mut self.array.cores[at as usize];
         let sent = std::mem::take(&mut core.sent);
         let Some(to) = core.reader.filter(|_| !sent.is_empty()) else { return Ok(()) };
+        if let Some(hazards) = &mut self.hazards {
+            hazards.passed(at, to);
+        }
         let reader = &mut self.array.cores[to as usize];
         reader.cascade.feed(sent);
         let Some(blocked) = reader.blocked.take() else { return Ok(()) };
         let now = self.engine.now();
         reader.counters.cascade_stall_cycles += now - blocked.since;
+        self.waits.add(Agent::Core(to), For::Cascade, Agent::Core(at), now - blocked.since);
         self.trace.record(blocked.since, now, reader.tile, TraceName::CascadeStall);
         self.call(to, blocked.kernel)
     }
@@ -300,7 +354,12 @@ impl<'a, 'h> Machine<'a, 'h> {
             Some(op) if !self.array.locks.acquire(op, Agent::Channel(channel), now) => {
                 c.state = State::LockStall(now);
             }
-            _ => self.activate(channel, ready),
+            op => {
+                if let Some(op) = op {
+                    self.took(Agent::Channel(channel), op);
+                }
+                self.activate(channel, ready);
+            }
         }
     }
 
@@ -326,6 +385,7 @@ impl<'a, 'h> Machine<'a, 'h> {
         let Some(mut chunk) = flow.plan(&self.array.channels, limit, self.timing.words_per_cycle) else {
             return;
         };
+        let on_stream = chunk.end;
         if reads {
             let request = self.request(DdrAccess::Read, flow.source, chunk);
             chunk.end = chunk.end.max(self.ddr.request(&request));
@@ -337,6 +397,7 @@ impl<'a, 'h> Machine<'a, 'h> {
                 chunk.end = chunk.end.max(self.ddr.request(&request));
             }
         }
+        self.count_chunk(at, chunk, on_stream);
         let flow = &mut self.array.flows[at as usize];
         flow.chunk = Some(chunk);
         // A tile's channel reads ahead: when it has read the last word of a BD, the BD has ended.
@@ -355,6 +416,39 @@ impl<'a, 'h> Machine<'a, 'h> {
         Request { access, tile: c.tile, start: chunk.start, words: chunk.words, rows }
     }
 
+    /// Counts a chunk's time at the ends of its flow, and their waits for the one that was ready last.
+    /// `on_stream` is when the chunk would end if host memory were not in its way.
+    fn count_chunk(&mut self, at: u32, chunk: Chunk, on_stream: Cycles) {
+        let flow = &self.array.flows[at as usize];
+        let source = std::iter::once((flow.source, 0));
+        let ends = source.chain(flow.destinations.iter().map(|d| (d.channel, d.latency)));
+        let ends: SmallVec<[(u32, Cycles, Cycles); 4]> = ends
+            .map(|(c, latency)| {
+                let ready = self.array.channels[c as usize].ready;
+                (c, ready.saturating_sub(latency), latency)
+            })
+            .collect();
+        let Some(&(last, ..)) = ends.iter().rev().max_by_key(|e| e.1) else { return };
+        for (channel, ready, latency) in ends {
+            let wait = chunk.start.saturating_sub(ready);
+            self.waits.add(Agent::Channel(channel), For::Stream, Agent::Channel(last), wait);
+            if wait > 0 && self.trace.on() {
+                self.record_dma(channel, ready + latency, chunk.start + latency, TraceName::DmaStreamStall);
+            }
+            if self.is_shim(channel) {
+                let held = chunk.end - on_stream;
+                self.waits.add(Agent::Channel(channel), For::Memory, Agent::Channel(channel), held);
+            }
+            let counters = &mut self.array.channels[channel as usize].counters;
+            counters.moving_cycles += chunk.end - chunk.start;
+        }
+    }
+
+    /// Words a stream carries in a cycle.
+    pub(super) fn words_per_cycle(&self) -> u64 {
+        self.timing.words_per_cycle
+    }
+
     /// Moves the bytes of a flow's chunk and passes its ends on.
     fn chunk_read(&mut self, at: usize) {
         let flow = &mut self.array.flows[at];
@@ -363,6 +457,9 @@ impl<'a, 'h> Machine<'a, 'h> {
         self.destinations.clear();
         self.destinations.extend(flow.destinations.iter().map(|d| channels[d.channel as usize].access()));
         let source = flow.source;
+        if let Some(hazards) = &mut self.hazards {
+            hazards.moved(flow, channels, (chunk.words * WORD_BYTES) as usize, &self.memory);
+        }
         if self.options.move_data {
             let from = channels[source as usize].access();
             self.memory.copy(from, &self.destinations, (chunk.words * WORD_BYTES) as usize);
@@ -422,7 +519,14 @@ impl<'a, 'h> Machine<'a, 'h> {
     fn finish(&mut self, channel: u32, stream_end: Cycles) {
         let now = self.engine.now();
         let c = &mut self.array.channels[channel as usize];
+        let flow = self.array.flows.get(c.flow as usize);
         let (release, next) = c.finish();
+        if let Some(hazards) = &mut self.hazards {
+            hazards.ended(channel, flow);
+            if let Some(op) = release {
+                hazards.released(Agent::Channel(channel), op);
+            }
+        }
         c.free_at = stream_end.max(now) + self.timing.dma.hole;
         let ready = c.free_at;
         if let Some(op) = release {
@@ -461,7 +565,13 @@ impl<'a, 'h> Machine<'a, 'h> {
             return;
         }
         c.state = State::Starting;
+        let idle = now - c.idle_since;
+        c.idle_since = now;
+        self.waits.add(Agent::Channel(channel), For::Task, Agent::Controller, idle);
         let direction = c.name.direction;
+        if let Some(hazards) = &mut self.hazards {
+            hazards.task_started(channel);
+        }
         let costs = self.timing.task(direction);
         let mut delay = self.timing.dma.start;
         c.answered = now + delay + c.cold;
@@ -478,9 +588,15 @@ impl<'a, 'h> Machine<'a, 'h> {
         let c = &mut self.array.channels[channel as usize];
         c.state = State::Idle;
         let token = c.pop_task();
+        c.idle_since = now;
+        if let (Some(hazards), true) = (&mut self.hazards, token) {
+            hazards.token_issued(channel);
+        }
         self.record_dma(channel, now, now, TraceName::DmaFinishedTask);
         self.start_task(channel);
         if token && self.controller.token(channel, now) {
+            let waited = now - self.command_since;
+            self.waits.add(Agent::Controller, For::Token, Agent::Channel(channel), waited);
             self.command();
         }
     }
@@ -496,6 +612,13 @@ impl<'a, 'h> Machine<'a, 'h> {
 
     fn controller(&mut self) -> Result<(), SimError> {
         let command = self.controller.position();
+        let now = self.engine.now();
+        let event = TraceName::Command(command as u32);
+        self.trace.record(self.command_since, now, Tile::new(0, 0), event);
+        self.command_since = now;
+        if let (Some(hazards), Some(channel)) = (&mut self.hazards, self.controller.awaited()) {
+            hazards.awaited(channel);
+        }
         if let Some((channel, task)) = self.controller.complete() {
             let queued = self.array.channels[channel as usize].tasks();
             let depth = self.timing.dma.queue_depth;
@@ -509,7 +632,11 @@ impl<'a, 'h> Machine<'a, 'h> {
                     depth,
                 });
             }
-            if let Program::Queue(tasks) = &mut self.array.channels[channel as usize].program {
+            let c = &mut self.array.channels[channel as usize];
+            if let Some(hazards) = &mut self.hazards {
+                hazards.pushed(channel);
+            }
+            if let Program::Queue(tasks) = &mut c.program {
                 tasks.push_back(task);
             }
             if queued == 0 {

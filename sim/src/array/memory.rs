@@ -88,9 +88,27 @@ impl Walk {
         Some(((position + len).div_ceil(self.run) - position.div_ceil(self.run), stride))
     }
 
+    /// Whether it visits every byte from its base to its end once.
+    pub fn is_dense(&self) -> bool {
+        let mut dims = self.dims;
+        let dims = &mut dims[..self.depth];
+        dims.sort_unstable_by_key(|d| d.1);
+        let mut covered = self.run;
+        dims.iter().all(|&(size, stride)| {
+            let goes_on = stride == covered;
+            covered *= size;
+            goes_on
+        })
+    }
+
+    /// The first byte of the contiguous block of a dense walk.
+    pub fn base(&self) -> usize {
+        self.base
+    }
+
     /// Calls `visit(address, bytes)` for the contiguous pieces of `len` bytes from byte `position`
     /// of the walk, in order.
-    fn pieces(&self, position: usize, len: usize, mut visit: impl FnMut(usize, usize)) {
+    pub fn pieces(&self, position: usize, len: usize, mut visit: impl FnMut(usize, usize)) {
         if self.depth == 0 {
             visit(self.base + position, len);
             return;
@@ -163,6 +181,17 @@ impl<'h> Memory<'h> {
             Place::Tile(t) => &mut self.tiles.all_mut()[t as usize],
             Place::Host(b) => &mut self.host[b as usize],
         }
+    }
+
+    /// The next `len` bytes of `access`, in its order.
+    pub fn gather(&self, access: Access, len: usize) -> Vec<u8> {
+        let bytes = match access.place {
+            Place::Tile(t) => &self.tiles.all()[t as usize],
+            Place::Host(b) => &self.host[b as usize],
+        };
+        let mut gathered = Vec::with_capacity(len);
+        access.walk.pieces(access.position, len, |at, n| gathered.extend_from_slice(&bytes[at..at + n]));
+        gathered
     }
 
     /// Copies the next `len` bytes of `from` to the next `len` of every access in `to`.
@@ -265,7 +294,10 @@ mod tests {
                     walk.pieces(pair[0], pair[1] - pair[0], |a, n| seen.extend(a..a + n));
                 }
             }
-            prop_assert_eq!(seen, expected);
+            prop_assert_eq!(&seen, &expected);
+            seen.sort_unstable();
+            let dense = seen.windows(2).all(|w| w[0] + 1 == w[1]);
+            prop_assert_eq!(walk.is_dense(), dense && walk.base() == seen[0]);
         }
     }
 

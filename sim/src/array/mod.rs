@@ -10,7 +10,9 @@
 //! Each part is a module with a narrow interface: `engine` orders events, `locks` and `memory`
 //! hold state, `dma` knows where a channel is in its work, `transport` when a stream can move,
 //! `ddr` what host memory grants, `controller` what a command costs, `core` what a core does
-//! next, and `machine` passes events between them. Costs come from `timing`, which takes every
+//! next, and `machine` passes events between them. Three watch and change nothing: `hazards` checks
+//! that accesses to memory are ordered, `attribution` counts who waits for whom, `deadlock` tells why
+//! nothing can move. Costs come from `timing`, which takes every
 //! number from the device description.
 //!
 //! Invariants: no event per word (a stream moves a chunk of as many words as all its ends have left);
@@ -36,6 +38,7 @@ mod deadlock;
 mod dma;
 mod engine;
 mod error;
+mod hazards;
 mod locks;
 mod machine;
 mod memory;
@@ -45,16 +48,20 @@ mod transport;
 
 pub use deadlock::{Change, Remedy, Waiting};
 pub use engine::Cycles;
+pub(crate) use error::channel_name;
 pub use error::{Problem, SimError};
+pub use hazards::{Bytes, Hazard, Site};
 pub use memory::UNINITIALISED;
 
 use crate::core::{CoreExecutor, CoreModel, Engine as CoreEngine};
 use crate::executor::KernelExecutor;
-use crate::report::{ChannelReport, CoreReport, KernelReport, SimReport};
+use crate::report::{ChannelReport, Checked, CoreReport, KernelReport, SimReport};
+use crate::trace;
 use kiln_dsl::Verified;
 use kiln_dsl::array::lowered::Lowered;
-use kiln_dsl::array::{Design, Tile};
+use kiln_dsl::array::{Design, FifoId, Tile};
 use kiln_dsl::device::{Compiler, Device, Profile, TileKind};
+use kiln_dsl::sequence::Command;
 use machine::Machine;
 use timing::Timing;
 
@@ -74,6 +81,9 @@ pub struct SimOptions {
     pub move_data: bool,
     /// Compiler of the kernels. [`simulate_with`] takes it from its executor instead.
     pub compiler: Compiler,
+    /// Whether accesses to memory are checked: two agents at the same bytes with nothing that orders
+    /// them, and bytes read that nothing has written. Off by default.
+    pub hazards: bool,
     /// Simulations that the search for a remedy of a deadlock may take; 0 looks for none.
     pub remedy_tries: u32,
 }
@@ -86,6 +96,7 @@ impl Default for SimOptions {
             ddr_grant_words: 256,
             move_data: true,
             compiler: Compiler::default(),
+            hazards: false,
             remedy_tries: 64,
         }
     }
@@ -117,7 +128,7 @@ pub fn simulate(
 /// of the sequence, while cores, which loop for ever, wait or work.
 ///
 /// # Errors
-/// A design or host buffers that do not fit together, a deadlock, a task pushed to a full queue, a
+/// A design or host buffers that do not fit together, a deadlock, accesses to memory that nothing orders, a task pushed to a full queue, a
 /// lock over its maximum, a kernel that fails, or more cycles than allowed.
 pub fn simulate_with(
     design: &Verified<Design>,
@@ -131,7 +142,8 @@ pub fn simulate_with(
     let timing = Timing::new(device, profile);
     let array = build::build(design, lowered, device, &timing, host)
         .map_err(|problems| SimError::Invalid { problems })?;
-    let mut machine = Machine::new(design, array, &timing, host, options, executor);
+    let hazards = options.hazards.then(|| Box::new(hazards::Hazards::new(&array, lowered, host)));
+    let mut machine = Machine::new(design, array, &timing, host, options, hazards, executor);
     let cycles = match machine.run() {
         Err(SimError::Deadlock { cycle, circle, closed, others, .. }) => {
             let case = deadlock::Case { design, lowered, device, profile, host, options };
@@ -140,6 +152,14 @@ pub fn simulate_with(
         }
         run => run?,
     };
+    if let Some(mut hazards) = machine.hazards.take() {
+        let names = hazards::Names { array: &machine.array, design, lowered };
+        let (found, more) = hazards.finish(&names);
+        if !found.is_empty() {
+            return Err(SimError::Hazards { hazards: found, more });
+        }
+        machine.checked = if hazards.stopped() { Checked::Partly } else { Checked::Fully };
+    }
     let (l1_peak_bytes, l2_peak_bytes) = peaks(lowered, device);
     Ok(machine.report(cycles, l1_peak_bytes, l2_peak_bytes))
 }
@@ -158,7 +178,29 @@ fn peaks(lowered: &Lowered, device: &Device) -> (u64, u64) {
 }
 
 impl Machine<'_, '_> {
+    /// Names of what trace events hold by position.
+    fn names(&self) -> trace::Names {
+        if !self.trace.on() {
+            return trace::Names::default();
+        }
+        let fifo = |id: FifoId| self.design.fifos.get(id.index()).map_or("?", |f| &f.name);
+        let command = |command: &Command| match command {
+            Command::Copy { buffer, fifo: id, .. } => {
+                let buffer = self.design.sequence.buffers.get(buffer.index()).map_or("?", |b| &b.name);
+                format!("copy between {buffer} and FIFO {}", fifo(*id))
+            }
+            Command::Wait { fifo: id, .. } => format!("wait for FIFO {}", fifo(*id)),
+        };
+        trace::Names {
+            locks: self.array.lock_names.iter().map(|(_, name)| name.clone()).collect(),
+            kernels: self.design.kernels.iter().map(|k| k.name.clone()).collect(),
+            commands: self.design.sequence.commands.iter().map(command).collect(),
+        }
+    }
+
     fn report(mut self, cycles: Cycles, l1_peak_bytes: u64, l2_peak_bytes: u64) -> SimReport {
+        let bottlenecks = self.bottlenecks(cycles);
+        let names = self.names();
         for (_, pending) in self.array.locks.waiting() {
             if let agent::Agent::Core(at) = pending.waiter {
                 self.array.cores[at as usize].counters.lock_stall_cycles += cycles - pending.since;
@@ -204,7 +246,9 @@ impl Machine<'_, '_> {
             l1_peak_bytes,
             l2_peak_bytes,
             sim_events: self.events(),
-            trace: std::mem::take(&mut self.trace).finish(),
+            bottlenecks,
+            checked: self.checked,
+            trace: std::mem::take(&mut self.trace).finish(names),
         }
     }
 }

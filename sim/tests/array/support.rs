@@ -86,7 +86,7 @@ impl Ready {
         let device = Device::npu1().clone();
         let design = verify(design, &device).unwrap_or_else(|e| panic!("{e}"));
         let lowered = lower(&design, &device, LowerMode::Dynamic).unwrap_or_else(|e| panic!("{e}"));
-        let options = SimOptions { trace_events: 100_000, ..SimOptions::default() };
+        let options = SimOptions { trace_events: 100_000, hazards: true, ..SimOptions::default() };
         Ready { design, lowered, device, profile: "phoenix-laptop", options }
     }
 
@@ -187,6 +187,25 @@ pub fn broadcast(bytes: u32, objects: u32) -> Ready {
             s.copy_linear(buffer, output, 0, u64::from(total));
         }
         outputs.into_iter().for_each(|output| s.wait(output));
+    });
+    Ready::new(d.build())
+}
+
+/// Two cores, one above the other, that pass ten objects on in memory that they share.
+pub fn neighbours() -> Ready {
+    let d = DesignBuilder::new("neighbours", "Two cores, one above the other, share a FIFO in memory.");
+    d.columns(1);
+    let kernels = ["first", "second"].map(|name| d.kernel(copy_kernel(name, 64)));
+    let input = d.fifo("of_in", shim(0), [core(0, 0)], i8s(64));
+    let between = d.fifo("between", core(0, 0), [core(0, 1)], i8s(64));
+    let output = d.fifo("of_out", core(0, 1), [shim(0)], i8s(64));
+    pass(&d, core(0, 0), kernels[0], input, between);
+    pass(&d, core(0, 1), kernels[1], between, output);
+    d.sequence(|s| {
+        let (x, y) = (s.buffer("x", i8s(640)), s.buffer("y", i8s(640)));
+        s.copy_linear(x, input, 0, 640);
+        s.copy_linear(y, output, 0, 640);
+        s.wait(output);
     });
     Ready::new(d.build())
 }

@@ -319,6 +319,7 @@ proptest! {
         let Some((stops, ends)) = Game::new(&p, device).explore() else { return Err(TestCaseError::reject("states")) };
         prop_assert!(stops != ends, "the order of simultaneous steps decides: {p:?}");
         let mut ready = Ready::new(design(&p));
+        ready.options.hazards = false;
         ready.options.remedy_tries = 0;
         let mut host: Vec<Vec<u8>> = ready.design.sequence.buffers.iter().map(|b| ramp(b.ty.bytes() as u32)).collect();
         match ready.run(&mut host, &[]) {

@@ -77,7 +77,9 @@ impl Workload for ChainStage {
             Stage::MemtileToCore => {
                 (at(mem, Event::DmaFinishedBd(mm2s))?, at(core, Event::DmaFinishedBd(s2mm))?)
             }
-            Stage::DoneToLock => (at(core, Event::DmaFinishedBd(s2mm))?, at(core, Event::InstrEvent0)?),
+            Stage::DoneToLock => {
+                (at(core, Event::DmaFinishedBd(s2mm))?, at(core, Event::InstrEvent0(touch))?)
+            }
         };
         Ok(Outcome { cycles: end as f64 - start as f64, ..Outcome::default() })
     }

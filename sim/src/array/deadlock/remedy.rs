@@ -125,7 +125,7 @@ impl Search<'_> {
             return None;
         }
         self.tries += 1;
-        let options = SimOptions { remedy_tries: 0, trace_events: 0, ..case.options.clone() };
+        let options = SimOptions { remedy_tries: 0, trace_events: 0, hazards: false, ..case.options.clone() };
         let mut host = case.host.to_vec();
         let mut executor: Box<dyn KernelExecutor> = if depends_on_data(design, lowered) {
             Box::new({

@@ -12,18 +12,16 @@ pub mod quantize;
 pub mod run;
 pub mod validate;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use kiln::dsl::array::Design;
 use kiln::dsl::device::Device;
-use kiln::kernels::case::Entry;
-use kiln::kernels::{catalogue, designs};
+use kiln::kernels::designs;
+use kiln::sim::report::Bottleneck;
+use serde::Serialize;
+use std::fs::{File, Permissions};
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-
-/// The kernel of a name.
-fn kernel(name: &str) -> Result<Entry> {
-    catalogue::find(name)
-        .ok_or_else(|| anyhow!("no kernel is named \"{name}\"\nhelp: `kiln list` prints the names"))
-}
 
 /// The design of a name.
 fn design(name: &str) -> Result<Design> {
@@ -40,4 +38,54 @@ fn device(name: &str) -> Result<Device> {
         return Ok(Device::named(name)?.clone());
     }
     Ok(Device::load(path)?)
+}
+
+/// The folder of a file to be written.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether a file can be made where `path` will be, asked before long work.
+fn can_write(path: &Path) -> Result<()> {
+    tempfile::tempfile_in(folder(path)).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(())
+}
+
+/// Writes a file whole or not at all: under another name beside it, renamed at the end.
+fn write_file(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> Result<()>) -> Result<()> {
+    let failed = || format!("cannot write {}", path.display());
+    // As other programs create files; the user's mask narrows it.
+    let mode = Permissions::from_mode(0o666);
+    let mut builder = tempfile::Builder::new();
+    let hidden = builder.prefix(".kiln-").permissions(mode).tempfile_in(folder(path)).with_context(failed)?;
+    let mut file = BufWriter::new(hidden.as_file());
+    write(&mut file).and_then(|()| Ok(file.flush()?)).with_context(failed)?;
+    drop(file);
+    hidden.persist(path).with_context(failed)?;
+    Ok(())
+}
+
+/// What cores wait for and why, as JSON.
+#[derive(Debug, Serialize)]
+struct Wait {
+    core: String,
+    cores: u32,
+    wait_share: f64,
+    waits_for: String,
+    chain: Vec<String>,
+    /// All of it in words.
+    text: String,
+}
+
+impl From<&Bottleneck> for Wait {
+    fn from(b: &Bottleneck) -> Wait {
+        Wait {
+            core: format!("{},{}", b.core.col, b.core.row),
+            cores: b.cores,
+            wait_share: b.wait_share,
+            waits_for: b.waits_for.clone(),
+            chain: b.chain.clone(),
+            text: b.to_string(),
+        }
+    }
 }

@@ -1,6 +1,5 @@
-//! `kiln run`: one kernel on random data, each way of executing it against its reference.
+//! One kernel on random data, each way of executing it against its reference.
 
-use super::kernel;
 use anyhow::Result;
 use kiln::dsl::device::Device;
 use kiln::dsl::native::{NativeArg, NativeError, NativeKernels};
@@ -10,38 +9,23 @@ use kiln::sim::executor::CallCost;
 use std::io::Write;
 use std::process::ExitCode;
 
-/// One kernel on random data, against its reference
-///
-/// Runs the kernel on evenly random data, on edge values and on one value everywhere: on the simulator's interpreter
-/// and compiled path, and natively, as emitted C++ compiled with g++ (or CXX), where there is a compiler. All must
-/// equal the reference in every bit; the exit code is 1 when one does not.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Name of the kernel, as `kiln list` prints it
-    kernel: String,
-    /// Seed of the data
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-}
-
 /// Bytes of each parameter after a call, and what the call cost where that is known.
 type Outcome = (Vec<Vec<u8>>, Option<CallCost>);
 
 /// Runs the kernel and says what was equal.
 ///
 /// # Errors
-/// When there is no such kernel, or it cannot be executed.
-pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
-    let entry = kernel(&args.kernel)?;
-    let cases: Vec<(Data, Case)> = Data::ALL.map(|data| (data, entry.case(args.seed, data))).into();
-    writeln!(out, "{}, seed {}", entry.kernel.name, args.seed)?;
+/// When the kernel cannot be executed.
+pub fn run(entry: &Entry, seed: u64, out: &mut dyn Write) -> Result<ExitCode> {
+    let cases: Vec<(Data, Case)> = Data::ALL.map(|data| (data, entry.case(seed, data))).into();
+    writeln!(out, "{}, seed {seed}", entry.kernel.name)?;
 
-    let interpreted = simulate(&entry, &cases, Engine::Interpreter)?;
-    let compiled = simulate(&entry, &cases, Engine::Compiled)?;
-    let mut equal = report("interpreter", &entry, &cases, &interpreted, out)?;
-    equal &= report("compiled path", &entry, &cases, &compiled, out)?;
-    match native(&entry, &cases) {
-        Ok(outcomes) => equal &= report("native C++", &entry, &cases, &outcomes, out)?,
+    let interpreted = simulate(entry, &cases, Engine::Interpreter)?;
+    let compiled = simulate(entry, &cases, Engine::Compiled)?;
+    let mut equal = report("interpreter", entry, &cases, &interpreted, out)?;
+    equal &= report("compiled path", entry, &cases, &compiled, out)?;
+    match native(entry, &cases) {
+        Ok(outcomes) => equal &= report("native C++", entry, &cases, &outcomes, out)?,
         Err(e @ NativeError::NoCompiler { .. }) => writeln!(out, "  native C++: not run: {e}")?,
         Err(e) => return Err(e.into()),
     }
@@ -59,7 +43,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
 }
 
 /// The arguments of a case as the simulator takes them.
-pub(super) fn kernel_args(entry: &Entry, case: &Case) -> Vec<KernelArg> {
+pub(in crate::commands) fn kernel_args(entry: &Entry, case: &Case) -> Vec<KernelArg> {
     let arg = |(param, arg): (usize, &Arg)| match arg {
         Arg::Bytes(bytes) => KernelArg::Memory(bytes.clone()),
         Arg::I32(n) => KernelArg::I32(*n),

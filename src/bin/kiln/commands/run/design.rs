@@ -1,0 +1,224 @@
+//! One design on the simulated array.
+
+use super::DesignArgs;
+use crate::commands::{Wait, can_write, device, write_file};
+use anyhow::{Context, Result, anyhow, bail};
+use kiln::dsl::array::Design;
+use kiln::dsl::device::{Device, Profile};
+use kiln::kernels::designs;
+use kiln::runner::SimRunner;
+use kiln::sim::array::SimOptions;
+use kiln::sim::report::{Checked, SimReport};
+use kiln::sim::trace::{Perfetto, Run};
+use serde::Serialize;
+use std::fmt;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Simulates `design` and says what it took.
+///
+/// # Errors
+/// When an option does not fit the design, a file cannot be read or written, or the simulation finds a fault.
+pub fn run(design: &Design, seed: u64, args: &DesignArgs, out: &mut dyn Write) -> Result<ExitCode> {
+    let device = device(args.device.as_deref().unwrap_or("npu1"))?;
+    let profile_name = args.profile.clone().unwrap_or_else(|| device.default_profile().to_owned());
+    let profile = device.profile(&profile_name)?;
+    let mut host = host_buffers(design, seed, args)?;
+    for path in args.output.iter().map(|o| &o.1).chain(&args.trace) {
+        can_write(path)?;
+    }
+    let trace_events = if args.trace.is_some() { args.trace_events } else { 0 };
+    let options = SimOptions { trace_events, hazards: true, ..SimOptions::default() };
+    let mut runner = SimRunner::new(&device, profile).with_options(options);
+    let report = runner.dispatch(design, &mut host)?;
+    for (name, path) in &args.output {
+        let at = buffer(design, name)?;
+        write_file(path, |file| Ok(file.write_all(&host[at])?))?;
+    }
+    if let Some(path) = &args.trace {
+        let run = Run { design: &design.name, start: 0, cycles: report.cycles, trace: &report.trace };
+        let trace = Perfetto::new(&device.name, [run]);
+        write_file(path, |file| Ok(serde_json::to_writer(file, &trace)?))?;
+    }
+    let summary = Summary::new(design, seed, &device, (&profile_name, profile), &report, args);
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&summary)?)?;
+    } else {
+        write!(out, "{summary}")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Position of a host buffer.
+fn buffer(design: &Design, name: &str) -> Result<usize> {
+    let buffers = &design.sequence.buffers;
+    buffers.iter().position(|b| b.name == name).ok_or_else(|| {
+        let names: Vec<&str> = buffers.iter().map(|b| b.name.as_str()).collect();
+        anyhow!("design {} has no host buffer \"{name}\"\nhelp: it has {}", design.name, names.join(", "))
+    })
+}
+
+/// The bytes of all host buffers before the run.
+fn host_buffers(design: &Design, seed: u64, args: &DesignArgs) -> Result<Vec<Vec<u8>>> {
+    let mut host =
+        designs::inputs(design, seed).ok_or_else(|| anyhow!("design {} has no example data", design.name))?;
+    for (name, path) in &args.input {
+        let at = buffer(design, name)?;
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        if bytes.len() != host[at].len() {
+            bail!(
+                "{}: {} bytes; host buffer {name} of design {} has {} ({})",
+                path.display(),
+                bytes.len(),
+                design.name,
+                host[at].len(),
+                design.sequence.buffers[at].ty
+            );
+        }
+        host[at] = bytes;
+    }
+    Ok(host)
+}
+
+/// What a run found out, for people and as JSON.
+#[derive(Debug, Serialize)]
+struct Summary {
+    design: String,
+    device: String,
+    profile: String,
+    seed: u64,
+    /// From the first command of the sequence to the end of its last.
+    cycles: u64,
+    predicted_us: f64,
+    controller_cycles: u64,
+    ddr_read_bytes: u64,
+    ddr_write_bytes: u64,
+    kernels: Vec<Kernel>,
+    cores: Vec<Core>,
+    bottlenecks: Vec<Wait>,
+    /// Whether all accesses to memory were checked.
+    accesses_checked: bool,
+    trace: Option<TraceFile>,
+}
+
+#[derive(Debug, Serialize)]
+struct Kernel {
+    name: String,
+    calls: u64,
+    cycles: u64,
+    macs: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Core {
+    tile: String,
+    busy_cycles: u64,
+    lock_stall_cycles: u64,
+    cascade_stall_cycles: u64,
+    lock_op_cycles: u64,
+    calls: u64,
+    macs: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct TraceFile {
+    file: String,
+    events: usize,
+    left_out: u64,
+}
+
+impl Summary {
+    fn new(
+        design: &Design,
+        seed: u64,
+        device: &Device,
+        (profile_name, profile): (&str, &Profile),
+        report: &SimReport,
+        args: &DesignArgs,
+    ) -> Summary {
+        let cores = report.cores.iter().map(|c| Core {
+            tile: format!("{},{}", c.tile.col, c.tile.row),
+            busy_cycles: c.busy_cycles,
+            lock_stall_cycles: c.lock_stall_cycles,
+            cascade_stall_cycles: c.cascade_stall_cycles,
+            lock_op_cycles: c.lock_op_cycles,
+            calls: c.calls,
+            macs: c.macs,
+        });
+        let kernels = report.kernels.iter().map(|k| Kernel {
+            name: k.name.clone(),
+            calls: k.calls,
+            cycles: k.cycles,
+            macs: k.macs,
+        });
+        let trace = args.trace.as_ref().map(|path| TraceFile {
+            file: path.display().to_string(),
+            events: report.trace.events.len(),
+            left_out: report.trace.dropped,
+        });
+        Summary {
+            design: design.name.clone(),
+            device: device.name.clone(),
+            profile: profile_name.to_owned(),
+            seed,
+            cycles: report.cycles,
+            predicted_us: profile.us(report.cycles),
+            controller_cycles: report.controller_cycles,
+            ddr_read_bytes: report.ddr_read_bytes,
+            ddr_write_bytes: report.ddr_write_bytes,
+            kernels: kernels.collect(),
+            cores: cores.collect(),
+            bottlenecks: report.bottlenecks.iter().map(Wait::from).collect(),
+            accesses_checked: report.checked == Checked::Fully,
+            trace,
+        }
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "design {} on {}, profile {}, data of seed {}",
+            self.design, self.device, self.profile, self.seed
+        )?;
+        writeln!(
+            f,
+            "PREDICTED, not measured: {} cycles, {:.1} us from the first command of the sequence to its end",
+            self.cycles, self.predicted_us
+        )?;
+        writeln!(f, "  of these the controller works on commands for {}", self.controller_cycles)?;
+        writeln!(f, "  {} B read from host memory, {} B written", self.ddr_read_bytes, self.ddr_write_bytes)?;
+        let width = self.kernels.iter().map(|k| k.name.len()).max().unwrap_or(0).max(6);
+        writeln!(f, "\n{:<width$} {:>8} {:>12} {:>14}", "kernel", "calls", "cycles", "MACs")?;
+        for k in &self.kernels {
+            writeln!(f, "{:<width$} {:>8} {:>12} {:>14}", k.name, k.calls, k.cycles, k.macs)?;
+        }
+        writeln!(f, "\n{:<6} {:>8} {:>8} {:>8} {:>8}", "core", "calls", "busy", "locks", "waits")?;
+        let share = |cycles: u64| format!("{:.1}%", 100.0 * cycles as f64 / self.cycles.max(1) as f64);
+        for c in &self.cores {
+            let waits = share(c.lock_stall_cycles + c.cascade_stall_cycles);
+            let (busy, locks) = (share(c.busy_cycles), share(c.lock_op_cycles));
+            writeln!(f, "({})  {:>8} {busy:>8} {locks:>8} {waits:>8}", c.tile, c.calls)?;
+        }
+        writeln!(f)?;
+        for wait in &self.bottlenecks {
+            writeln!(f, "{}", wait.text)?;
+        }
+        if self.accesses_checked {
+            writeln!(
+                f,
+                "every access to memory was checked: ordered, inside its buffer, of bytes that were written"
+            )?;
+        } else {
+            writeln!(
+                f,
+                "accesses to memory were checked only in part: their histories differ in too many places"
+            )?;
+        }
+        if let Some(trace) = &self.trace {
+            writeln!(f, "trace of {} events in {}, {} left out", trace.events, trace.file, trace.left_out)?;
+        }
+        Ok(())
+    }
+}
