@@ -48,7 +48,7 @@ pub(crate) struct Stalls {
 impl Stalls {
     /// Cycles lost in `iterations`.
     pub fn of(self, iterations: u64) -> u64 {
-        if self.iterations == 0 { 0 } else { self.cycles * iterations / self.iterations }
+        (self.cycles * iterations).checked_div(self.iterations).unwrap_or(0)
     }
 }
 

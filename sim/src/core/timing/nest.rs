@@ -414,7 +414,7 @@ fn counts_only(kernel: &Kernel, body: BlockId, ops: &[OpId]) -> bool {
     ops.iter().map(|&op| kernel.op(op)).all(|data| {
         let is_scalar = matches!(data.opcode, Opcode::SLoad | Opcode::SStore);
         let addressed = data.address.iter().flat_map(|a| &a.terms).any(|&(value, _)| value == index);
-        !data.operands.contains(&index) && !(is_scalar && addressed)
+        !(data.operands.contains(&index) || is_scalar && addressed)
     })
 }
 
