@@ -46,7 +46,7 @@ pub const KEYS: u32 = 64;
 /// Most keys: the sum of exponentials stays below 2^20, which the last division relies on.
 pub const MAX_KEYS: u32 = 4096;
 
-/// Least shift of the scores: |t| is then at most 2^13, and far above [`MASKED`].
+/// Least shift of the scores: |t| is then at most 2^13, and far above a masked score.
 pub const MIN_SHIFT: u32 = 17;
 
 /// Score of a key that is not there: its exponential is 0 beside any other score.

@@ -1,6 +1,6 @@
 //! Predictions against published measurements: `kiln validate`.
 //!
-//! A file of measurements says of each what ran, as a [`workload`](workload) map: source code and conditions, never an
+//! A file of measurements says of each what ran, as a [`workload`] map: source code and conditions, never an
 //! answer. Each kind of workload builds its kernel or design with the DSL, simulates it, and gives an [`Outcome`], which
 //! is converted to the unit of the measurement and compared. `docs/validation.md` is the schema of the maps.
 //!

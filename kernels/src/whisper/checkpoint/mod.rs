@@ -1,6 +1,6 @@
 //! Tensors from the files that people have weights in, in memory bounded by the largest tensor asked for.
 //!
-//! Each format's module reads what its file says of its tensors and makes [`TensorInfo`]s of it: where the elements
+//! Each format's module reads what its file says of its tensors and makes descriptions of it: where the elements
 //! lie and how they are encoded. Reading elements is then the same for all.
 //!
 //! | format | file | module |
