@@ -9,6 +9,7 @@ use kiln_dsl::emit::{Bundle, BundleError, LoopPlan, LoopPlans, emit_bundle};
 use kiln_dsl::fit::FitReport;
 use kiln_dsl::kernel::{BlockId, Kernel, OpId};
 use kiln_kernels::designs;
+use kiln_kernels::whisper::plan::PlanError;
 use kiln_sim::core::{Schedule, Section, SectionKind};
 use std::collections::BTreeMap;
 use thiserror::Error;
@@ -27,6 +28,9 @@ pub enum ArtifactError {
     /// It cannot be verified, lowered or simulated.
     #[error(transparent)]
     Dispatch(#[from] DispatchError),
+    /// The designs it belongs to do not fit the device.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
     /// The code predicted for it does not fit its cores.
     #[error(
         "design {}: the code predicted for it does not fit; the toolchain would not say so, and the core would overwrite \
@@ -113,7 +117,7 @@ pub fn expected(
     profile: (&str, &Profile),
     seed: u64,
 ) -> Result<Option<Expected>, ArtifactError> {
-    let Some(mut host) = designs::inputs(design, seed) else { return Ok(None) };
+    let Some(mut host) = designs::inputs(design, device, seed)? else { return Ok(None) };
     let hashes = |host: &[Vec<u8>]| host.iter().map(|bytes| Sha::of(bytes)).collect::<Vec<Sha>>();
     let before = hashes(&host);
     let report = SimRunner::new(device, profile.1).dispatch(design, &mut host)?;

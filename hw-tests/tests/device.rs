@@ -102,7 +102,7 @@ fn kernel(name: &str, on: On) -> Result<()> {
 /// A listed design, against the simulator.
 fn listed(design: &Design, on: On) -> Result<()> {
     let device = Device::npu1();
-    let mut host = designs::inputs(design, 1).context("a listed design has inputs")?;
+    let mut host = designs::inputs(design, device, 1)?.context("a listed design has inputs")?;
     let mut expected = host.clone();
     SimRunner::new(device, device.profile(device.default_profile())?).dispatch(design, &mut expected)?;
     run(design, &mut host, on)?;

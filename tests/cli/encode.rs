@@ -100,6 +100,25 @@ fn runs_are_equal_and_machines_change_predictions_only() {
     assert!(slow["cycles"].as_u64() > first["cycles"].as_u64());
 }
 
+/// Tiles shrink to what the design document's memories hold; what they compute does not change.
+#[test]
+fn the_design_documents_memories_change_no_bit() {
+    let folder = folder();
+    encode(&folder, "npu1.npy", &[]);
+    let document = encode(&folder, "document.npy", &["--device", "design-document"]);
+    let [npu1, on_document] =
+        ["npu1.npy", "document.npy"].map(|f| fs::read(folder.path(f)).expect("written"));
+    assert_eq!(npu1, on_document);
+    assert_eq!(
+        (&document["device"], &document["profile"]),
+        (&"design-document".into(), &"document".into()),
+        "{document}"
+    );
+    for (peak, limit) in [("l1_peak_bytes", 32_768), ("l2_peak_bytes", 65_536)] {
+        assert!(document[peak].as_u64().is_some_and(|bytes| bytes <= limit), "{peak} of {document}");
+    }
+}
+
 #[test]
 fn calibration_files_set_the_scales() {
     let folder = folder();

@@ -31,6 +31,53 @@ fn the_table_is_for_people() {
     assert!(text.starts_with("mm4x4 fits on npu1\n") && text.contains("locks"), "{text}");
 }
 
+#[test]
+fn tile_shapes_follow_the_device() {
+    for (device, limit) in [("npu1", 65_536), ("design-document", 32_768)] {
+        let report = json(&kiln(&["fit", "project", "--device", device, "--json"]).out);
+        let cores: Vec<&Value> =
+            report["tiles"].as_array().expect("tiles").iter().filter(|t| t["kind"] == "core").collect();
+        assert_eq!(cores.len(), 16);
+        for core in cores {
+            let memory = &core["memory"]["bytes"];
+            assert_eq!(memory["limit"], limit);
+            assert!(memory["used"].as_u64() <= Some(limit) && memory["share"].as_f64() > Some(0.5), "{core}");
+        }
+    }
+}
+
+/// Section 4.2 of the design document asks for 64 x 64 tiles of attention. Their sums alone are 16 KiB in 32 bits: half
+/// of what the document's own cores have, besides queries, keys, values, scores and code.
+#[test]
+fn the_documents_attention_does_not_fit_the_documents_cores() {
+    let report = json(&kiln(&["fit", "attention_64x64", "--json"]).success());
+    assert_eq!(report["fits"], true);
+    let args = ["fit", "attention_64x64", "--device", "design-document"];
+    let outcome = kiln(&[&args[..], &["--json"]].concat());
+    assert_eq!(outcome.code, Some(1), "{outcome:?}");
+    let report = json(&outcome.out);
+    assert_eq!((&report["fits"], &report["device"]), (&false.into(), &"design-document".into()));
+    let over = report["over"].as_array().expect("a list");
+    let of_cores = |o: &&Value| o["resource"] == "data memory" && o["usage"]["limit"] == 32_768;
+    let memory = over.iter().find(of_cores).expect("the cores' data memory is over");
+    assert!(
+        memory["by"].as_u64() > Some(16_384) && memory["tiles"].as_array().map(Vec::len) == Some(16),
+        "{memory}"
+    );
+    let table = kiln(&args);
+    assert_eq!(table.code, Some(1));
+    assert!(table.out.starts_with("attention_64x64 does not fit on design-document\n"), "{}", table.out);
+    let folder = Folder::new();
+    let emit = ["emit", "attention_64x64", "--device", "design-document", "--out"];
+    kiln(&[&emit[..], &[&folder.arg("out")]].concat()).error(&["attention_64x64", "sums_0_2 16384 B"]);
+    // The encoder's own attention takes fewer queries at a time there.
+    let report = json(&kiln(&["fit", "attention", "--device", "design-document", "--json"]).out);
+    assert!(
+        report["over"].as_array().expect("a list").iter().all(|o| o["resource"] != "data memory"),
+        "{report}"
+    );
+}
+
 /// A device with an eighth of the memory in every core.
 fn small_device() -> String {
     let npu1 = include_str!("../../dsl/devices/npu1.yaml");

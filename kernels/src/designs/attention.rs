@@ -17,6 +17,7 @@
 //! Blocks of 64 keys past the last key are read as far as their block reaches, and masked; so the buffers
 //! have [`AttentionDesign::rows_needed`] rows. Queries past the last give rows that mean nothing.
 
+use super::choose::{TooBig, first_that_fits};
 use super::cores;
 use super::gemm::STACK_BYTES;
 use crate::attention::{self, Attention, AttentionShape, HEADER_WORDS, KEYS};
@@ -24,6 +25,7 @@ use crate::case::bytes_of;
 use crate::copy;
 use crate::layout::{Blocked, STRIP};
 use kiln_dsl::array::{Arg, Design, DesignBuilder, FifoId, MemType, Port, Tile, View};
+use kiln_dsl::device::Device;
 use kiln_dsl::kernel::{Elem, Kernel, verify};
 use std::sync::Arc;
 
@@ -54,6 +56,35 @@ pub struct AttentionDesign {
     pub output_len: u64,
 }
 
+/// How much of the operands a core holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blocks {
+    /// Queries.
+    pub rows: u32,
+    /// Blocks of keys and values: two where one is at work and one on its way.
+    pub keys: u32,
+}
+
+/// The tile of the design document's section 4.2, with its design: 64 queries a core, 64 keys at a time, no second
+/// block of keys on its way. Four heads over 256 positions, a task a column. What it takes does not follow the device:
+/// it is what the document asks for.
+pub fn attention_64x64() -> (AttentionDesign, Design) {
+    let (heads, head_dim, positions) = (4, 64, 256);
+    let width = u64::from(heads * head_dim);
+    let attention = AttentionDesign {
+        name: "attention_64x64".into(),
+        heads,
+        head_dim,
+        positions,
+        input_row: 3 * width,
+        input_len: 3 * width * u64::from(positions),
+        out: Elem::I8,
+        output_len: width * u64::from(positions),
+    };
+    let design = attention.design(Blocks { rows: 64, keys: 1 });
+    (attention, design)
+}
+
 /// Where a column's tasks lie: groups `first..first + count` of one head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Run {
@@ -78,18 +109,22 @@ impl AttentionDesign {
         (self.groups(rows) * GRID * rows).max(self.key_blocks() * KEYS)
     }
 
-    /// The most queries a core can hold: 64, 32 or 16, but no more than a quarter of all needs.
-    pub fn query_rows(&self, l1_bytes: u32) -> Option<u32> {
-        let fits = |rows: &u32| self.core_bytes(*rows) <= l1_bytes;
+    /// The largest blocks that a device has room for: 64, 32 or 16 queries a core, but no more than a
+    /// quarter of all needs, and two blocks of keys in a core or one.
+    ///
+    /// # Errors
+    /// When not even the smallest fit.
+    pub fn blocks(&self, device: &Device) -> Result<Blocks, TooBig> {
         let needed = |rows: &u32| *rows == 16 || self.positions > GRID * rows / 2;
-        [64, 32, 16].into_iter().filter(needed).find(fits)
-    }
-
-    /// Bytes of a core's objects, tables and stack, and what alignment to banks may waste.
-    fn core_bytes(&self, rows: u32) -> u32 {
-        let shape = AttentionShape { rows, dims: self.head_dim };
-        let objects = shape.l1_objects(self.out, 2);
-        objects.iter().map(|o| o.bytes).sum::<u32>() + STACK_BYTES + 512
+        let blocks = [64, 32, 16].into_iter().filter(needed);
+        let blocks = blocks.flat_map(|rows| [2, 1].map(|keys| Blocks { rows, keys }));
+        let design = |blocks: Blocks| {
+            let rows = u64::from(self.rows_needed(blocks.rows));
+            let output_len = rows * u64::from(self.heads * self.head_dim);
+            let whole = AttentionDesign { input_len: rows * self.input_row, output_len, ..self.clone() };
+            (blocks, whole.design(blocks))
+        };
+        Ok(first_that_fits(device, blocks.map(design))?.0)
     }
 
     /// Tasks that one column takes.
@@ -114,11 +149,12 @@ impl AttentionDesign {
         runs
     }
 
-    /// The design for blocks of `rows` queries.
+    /// The design for blocks of a size.
     ///
     /// # Panics
     /// When a size is not one of the kernels'.
-    pub fn design(&self, rows: u32) -> Design {
+    pub fn design(&self, blocks: Blocks) -> Design {
+        let rows = blocks.rows;
         let shape = AttentionShape { rows, dims: self.head_dim };
         let doc = format!(
             "Attention of {} heads of {} dimensions, {} positions: {rows} queries a core, {KEYS} keys at a time.",
@@ -144,9 +180,13 @@ impl AttentionDesign {
             let core = |row: u32| Tile::new(col as u8, 2 + row as u8);
             q_in.push(d.fifo(format!("q_in{col}"), shim, [mem], times(&page, GRID)).id());
             kv_in.push(d.fifo(format!("kv_in{col}"), shim, [mem], keys.clone()).id());
-            // Two blocks of keys and values: one at work, one on its way. Small objects fill banks better.
+            // An object of keys and one of values a block. Small objects fill banks better.
             let down = d.fifo(format!("kv{col}"), mem, (0..GRID).map(core), keys.clone());
-            kv.push(down.depths([2, 4, 4, 4, 4]).to_stream(strips(KEYS, 1)).id());
+            kv.push(
+                down.depths([2].into_iter().chain([2 * blocks.keys; GRID as usize]))
+                    .to_stream(strips(KEYS, 1))
+                    .id(),
+            );
             d.link([kv_in[col as usize]], [kv[col as usize]]);
             ctx_out.push(d.fifo(format!("ctx_out{col}"), mem, [shim], times(&out, GRID)).id());
             let first = ends.len();

@@ -21,12 +21,14 @@
 //! M needs no padding from `4 m` rows on: the last block of rows starts at `M - 4 m` and writes what
 //! it shares with the block before a second time, so rows past the end are never read or written.
 
+use super::choose::{TooBig, first_that_fits};
 use super::cores;
 use crate::matmul::{Block, Left, MatmulShape, Product};
 use crate::requantise::Requant;
 use crate::tiles::from_tiles;
 use crate::{copy, gelu, matmul, requantise, zero};
 use kiln_dsl::array::{Arg, CoreBuilder, Design, DesignBuilder, MemType, Port, Tile, View, WordRef};
+use kiln_dsl::device::Device;
 use kiln_dsl::kernel::{Elem, Kernel, verify};
 use kiln_dsl::sequence::HostBufferId;
 use ndarray::Array2;
@@ -97,42 +99,46 @@ pub struct CoreTile {
 }
 
 impl Gemm {
-    /// The largest tile whose objects fit `l1_bytes`: 64 rows, or as few as cover M, by the most
-    /// columns that divide N over the four columns of cores.
-    pub fn core_tile(&self, l1_bytes: u32) -> Option<CoreTile> {
-        let m = self.m.div_ceil(GRID).next_multiple_of(16).min(64);
-        let widths = [96, 64, 48, 32, 16, 8];
-        let divides = |n: &&u32| self.n.is_multiple_of(GRID * **n);
-        let tiles = widths.iter().filter(divides).map(|&n| CoreTile { m, n });
-        tiles.into_iter().find(|tile| self.l1_bytes(*tile) <= l1_bytes)
+    /// Rows of the highest tile worth trying: 64, but no more than cover M.
+    fn most_rows(&self) -> u32 {
+        self.m.div_ceil(GRID).next_multiple_of(16).min(64)
     }
 
-    /// Rows that the buffers of A and C must have: M, or one whole block where M is smaller.
-    pub fn rows_needed(&self, tile: CoreTile) -> u32 {
-        self.m.max(GRID * tile.m)
+    /// Tiles worth trying, largest first: up to [`Self::most_rows`] rows, by columns that divide N over the
+    /// four columns of cores.
+    fn tiles(&self) -> Vec<CoreTile> {
+        let most = self.most_rows();
+        let rows = [most].into_iter().chain([32, 16].into_iter().filter(|&m| m < most));
+        let widths = [96, 64, 48, 32, 16, 8].into_iter().filter(|n| self.n.is_multiple_of(GRID * n));
+        let mut tiles: Vec<CoreTile> =
+            rows.flat_map(|m| widths.clone().map(move |n| CoreTile { m, n })).collect();
+        tiles.sort_by_key(|tile| std::cmp::Reverse(tile.m * tile.n));
+        tiles
     }
 
-    /// Bytes of L1 that the objects, locals, tables and stack of a core take.
-    fn l1_bytes(&self, tile: CoreTile) -> u32 {
-        let c = tile.m * tile.n * self.out.bytes();
-        let objects = 2 * tile.m * CHUNK * self.left.elem().bytes() + 2 * CHUNK * tile.n + c;
-        let acc = tile.m * tile.n * 4;
-        // GELU's tables ask for banks, so the rest must leave room in those.
-        let gelu = if self.gelu { c + 4 * 1024 + 2 * 1024 } else { 0 };
-        // The counters of the FIFO ends, and what alignment to banks may waste.
-        objects + acc + gelu + STACK_BYTES + 1024
-    }
-
-    /// The design for cores with `l1_bytes` of memory.
+    /// The design with the largest tile that fits a device; a mem tile that is too small for two objects
+    /// of each FIFO holds one.
+    ///
+    /// # Errors
+    /// When not even the smallest tile fits.
     ///
     /// # Panics
-    /// When K is not a multiple of 64 or N of 32, GELU is asked for i8, or no tile fits.
-    pub fn design(&self, l1_bytes: u32) -> Design {
+    /// When K is not a multiple of 64 or N of 32, or what it computes is asked for in other types.
+    pub fn fitted(&self, device: &Device) -> Result<(CoreTile, Design), TooBig> {
         assert!(self.k.is_multiple_of(CHUNK) && self.n.is_multiple_of(32), "{}: K by 64, N by 32", self.name);
         assert!(!self.gelu || self.out == Elem::I16, "{}: GELU gives i16", self.name);
         assert!(!self.row_scales || self.left == Left::I8, "{}: rows of bytes have multipliers", self.name);
-        let tile =
-            self.core_tile(l1_bytes).unwrap_or_else(|| panic!("{}: no tile fits {l1_bytes} B", self.name));
+        let candidates = self.tiles().into_iter().flat_map(|tile| [(tile, 2), (tile, 1)]);
+        first_that_fits(device, candidates.map(|(tile, depth)| (tile, self.design(tile, depth))))
+    }
+
+    /// Rows that the buffers of A and C must have, whatever the tile: M, or one whole block where M is smaller.
+    pub fn rows_needed(&self) -> u32 {
+        self.m.max(GRID * self.most_rows())
+    }
+
+    /// The design for tiles of C of one size, with `depth` objects in the mem tiles at each FIFO.
+    fn design(&self, tile: CoreTile, depth: u32) -> Design {
         let doc = format!(
             "C[{}, {}] {} = requantised({} A[{}, {}] x i8 B[{}, {}]){}; {}x{} of C a core at a time.",
             self.m,
@@ -148,11 +154,11 @@ impl Gemm {
             tile.n
         );
         let d = DesignBuilder::new(&self.name, doc);
-        self.array(&d, tile);
+        self.array(&d, tile, depth);
         d.build()
     }
 
-    fn array(&self, d: &DesignBuilder, tile: CoreTile) {
+    fn array(&self, d: &DesignBuilder, tile: CoreTile, depth: u32) {
         let CoreTile { m, n } = tile;
         let kernel = |k: Kernel| d.kernel(Arc::new(verify(k).unwrap_or_else(|e| panic!("{e}"))));
         let block = match self.left {
@@ -180,14 +186,16 @@ impl Gemm {
 
         let (mut a_in, mut a, mut b_in, mut b, mut c_out) = (vec![], vec![], vec![], vec![], vec![]);
         for i in 0..GRID {
-            a_in.push(d.fifo(format!("a_in{i}"), shim(i), [mem(i)], a_object.clone()).id());
+            let whole = d.fifo(format!("a_in{i}"), shim(i), [mem(i)], a_object.clone());
+            a_in.push(whole.depths([2, depth]).id());
             let row = (0..GRID).map(|c| core(c, i));
             let cut = [(m / 4, 4 * CHUNK), (CHUNK / 8, 8), (4, CHUNK), (8, 1)];
             a.push(d.fifo(format!("a{i}"), mem(i), row, a_object.clone()).to_stream(cut).id());
             d.link([a_in[i as usize]], [a[i as usize]]);
         }
         for i in 0..GRID {
-            b_in.push(d.fifo(format!("b_in{i}"), shim(i), [mem(i)], b_object.clone()).id());
+            let whole = d.fifo(format!("b_in{i}"), shim(i), [mem(i)], b_object.clone());
+            b_in.push(whole.depths([2, depth]).id());
             let column = (0..GRID).map(|r| core(i, r));
             let cut = [(CHUNK / 8, 8 * n), (n / 8, 8), (8, n), (8, 1)];
             b.push(d.fifo(format!("b{i}"), mem(i), column, b_object.clone()).to_stream(cut).id());
@@ -200,7 +208,8 @@ impl Gemm {
                 let part = d.fifo(format!("c{col}_{row}"), core(col, row), [mem(col)], c_object.clone());
                 c[col as usize].push(part.depths([1, 2]).from_stream(mem(col), whole).id());
             }
-            c_out.push(d.fifo(format!("c_out{col}"), mem(col), [shim(col)], c_column.clone()).id());
+            let joined = d.fifo(format!("c_out{col}"), mem(col), [shim(col)], c_column.clone());
+            c_out.push(joined.depths([depth, 2]).id());
             let parts = c[col as usize].iter().enumerate().map(|(r, &f)| (f, r as u32 * m * n));
             d.join(parts, c_out[col as usize]);
         }

@@ -3,7 +3,7 @@
 
 use crate::attention::Attention;
 use crate::case::{Data, Source, bytes_of};
-use crate::designs::attention::AttentionDesign;
+use crate::designs::attention::{AttentionDesign, attention_64x64};
 use crate::designs::gemm::{CHUNK, ColumnBlock, ColumnWords};
 use crate::designs::rows::{RowOp, RowProgram};
 use crate::layernorm::LayerNorm;
@@ -15,12 +15,15 @@ use crate::whisper::plan::{Plan, Product};
 use kiln_dsl::array::Design;
 use kiln_dsl::kernel::Elem;
 
-/// See [`super::inputs()`]; `plan` is what the listed designs of an encoder come from.
-pub(super) fn inputs(design: &Design, plan: &Plan, seed: u64) -> Option<Vec<Vec<u8>>> {
-    let mut source = Source::new(seed, Data::Random);
-    let mut host: Vec<Vec<u8>> =
-        design.sequence.buffers.iter().map(|b| vec![0; b.ty.bytes() as usize]).collect();
-    let products = plan.products();
+/// Where the buffers of a design start, and a source for the seed.
+fn empty(design: &Design, seed: u64) -> (Vec<Vec<u8>>, Source) {
+    let zeros = design.sequence.buffers.iter().map(|b| vec![0; b.ty.bytes() as usize]);
+    (zeros.collect(), Source::new(seed, Data::Random))
+}
+
+/// See [`super::inputs()`], of the designs that have one size.
+pub(super) fn of_example(design: &Design, seed: u64) -> Option<Vec<Vec<u8>>> {
+    let (mut host, mut source) = empty(design, seed);
     match design.name.as_str() {
         "relu2" | "cascade" => fill(&mut source, &mut host[0]),
         "mm4x4" => host[..2].iter_mut().for_each(|b| fill(&mut source, b)),
@@ -29,17 +32,23 @@ pub(super) fn inputs(design: &Design, plan: &Plan, seed: u64) -> Option<Vec<Vec<
             // All eight objects, and the operation that rectifies.
             host[2][..8].copy_from_slice(&bytes_of(&[8i32, 1]));
         }
-        name if name == plan.attention.1.name => attention_inputs(&plan.attention.0, &mut source, &mut host),
-        name => {
-            if let Some(product) = products.iter().find(|p| p.design.name == name) {
-                product_inputs(product, &mut source, &mut host);
-            } else {
-                let ops =
-                    [(&plan.add, RowOp::Add), (&plan.norm, RowOp::Norm), (&plan.norm_post, RowOp::NormPost)];
-                let (_, op) = ops.into_iter().find(|(design, _)| design.name == name)?;
-                row_inputs(&plan.row_program, op, &mut source, &mut host);
-            }
-        }
+        "attention_64x64" => attention_inputs(&attention_64x64().0, &mut source, &mut host),
+        _ => return None,
+    }
+    Some(host)
+}
+
+/// See [`super::inputs()`]; `plan` is what the listed designs of an encoder come from.
+pub(super) fn of_encoder(design: &Design, plan: &Plan, seed: u64) -> Option<Vec<Vec<u8>>> {
+    let (mut host, mut source) = empty(design, seed);
+    if design.name == plan.attention.1.name {
+        attention_inputs(&plan.attention.0, &mut source, &mut host);
+    } else if let Some(product) = plan.products().into_iter().find(|p| p.design.name == design.name) {
+        product_inputs(product, &mut source, &mut host);
+    } else {
+        let ops = [(&plan.add, RowOp::Add), (&plan.norm, RowOp::Norm), (&plan.norm_post, RowOp::NormPost)];
+        let (_, op) = ops.into_iter().find(|(of_op, _)| of_op.name == design.name)?;
+        row_inputs(&plan.row_program, op, &mut source, &mut host);
     }
     Some(host)
 }

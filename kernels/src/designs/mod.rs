@@ -2,6 +2,7 @@
 
 pub mod attention;
 mod cascade;
+pub mod choose;
 mod dispatch;
 pub mod gemm;
 mod inputs;
@@ -10,6 +11,7 @@ mod relu2;
 pub mod rows;
 mod single;
 
+pub use attention::attention_64x64;
 pub use cascade::{cascade, cascade_reference};
 pub use dispatch::dispatch;
 pub use mm4x4::mm4x4;
@@ -17,41 +19,63 @@ pub use relu2::relu2;
 pub use single::{Single, single};
 
 use crate::whisper::ModelConfig;
-use crate::whisper::plan::Plan;
+use crate::whisper::plan::{Plan, PlanError};
 use crate::whisper::scheme::Scheme;
 use kiln_dsl::array::{Design, Tile};
 use kiln_dsl::device::Device;
 
-/// The designs that are listed, emitted and tested: four examples, and those of the tiny encoder
-/// for npu1's cores.
+/// The designs that are listed, emitted and tested: examples, the design document's tile of attention, and those of the
+/// tiny encoder for npu1's cores.
 ///
 /// # Panics
 /// When a design of the tiny encoder does not fit npu1, which the tests exclude.
 pub fn designs() -> Vec<Design> {
-    let plan = tiny();
-    let mut all = vec![relu2(), mm4x4(), dispatch(), cascade()];
-    all.extend(plan.designs().into_iter().cloned());
-    all
+    let plan = tiny(Device::npu1()).unwrap_or_else(|e| panic!("{e}"));
+    examples().into_iter().chain(plan.designs().into_iter().cloned()).collect()
 }
 
-/// The plan of the tiny encoder in the default scheme, for npu1's cores.
-fn tiny() -> Plan {
-    let l1_bytes = Device::npu1().core.data_memory_bytes();
+/// The designs of one size, whatever the device.
+fn examples() -> [Design; 5] {
+    [relu2(), mm4x4(), dispatch(), cascade(), attention_64x64().1]
+}
+
+/// The plan of the tiny encoder in the default scheme.
+fn tiny(device: &Device) -> Result<Plan, PlanError> {
     let recipe = Scheme::default().recipe().expect("a scheme of integers");
-    Plan::new(&ModelConfig::tiny(), &recipe, l1_bytes).unwrap_or_else(|e| panic!("{e}"))
+    Plan::new(&ModelConfig::tiny(), &recipe, device)
 }
 
 /// Host buffers with which a listed design computes something, from a seed: inputs hold data over the whole range of
 /// their types and parameters that make sense, outputs zeros. `None` for other designs.
 ///
 /// The same seed gives the same bytes for ever.
-pub fn inputs(design: &Design, seed: u64) -> Option<Vec<Vec<u8>>> {
-    inputs::inputs(design, &tiny(), seed)
+///
+/// # Errors
+/// When the design is none of the examples, and the tiny encoder does not fit the device that it is for.
+pub fn inputs(design: &Design, device: &Device, seed: u64) -> Result<Option<Vec<Vec<u8>>>, PlanError> {
+    match inputs::of_example(design, seed) {
+        Some(host) => Ok(Some(host)),
+        None => Ok(inputs::of_encoder(design, &tiny(device)?, seed)),
+    }
 }
 
-/// The listed design with a name.
+/// The listed design with a name, as it is for npu1.
 pub fn find(name: &str) -> Option<Design> {
     designs().into_iter().find(|d| d.name == name)
+}
+
+/// The listed design with a name, with the tile shapes that a device has room for.
+///
+/// # Errors
+/// When the design is one of the tiny encoder's, and that does not fit the device.
+pub fn find_for(name: &str, device: &Device) -> Result<Option<Design>, PlanError> {
+    if let Some(example) = examples().into_iter().find(|d| d.name == name) {
+        return Ok(Some(example));
+    }
+    match tiny(device) {
+        Ok(plan) => Ok(plan.designs().into_iter().find(|d| d.name == name).cloned()),
+        Err(too_big) => find(name).map_or(Ok(None), |_| Err(too_big)),
+    }
 }
 
 /// The sixteen cores, column by column.

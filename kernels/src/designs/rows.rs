@@ -13,6 +13,7 @@
 //! start earlier and write what they share with their neighbours a second time, so that rows past
 //! the end are never read or written.
 
+use super::choose::{TooBig, first_that_fits};
 use super::cores;
 use super::gemm::STACK_BYTES;
 use crate::case::bytes_of;
@@ -24,6 +25,7 @@ use kiln_dsl::array::{
     Arg, CoreBuilder, Design, DesignBuilder, FifoId, KernelId, LocalId, MemType, ObjectId, Port, Tile, View,
     WordRef,
 };
+use kiln_dsl::device::Device;
 use kiln_dsl::kernel::{Elem, Kernel, verify};
 use std::sync::Arc;
 
@@ -112,6 +114,17 @@ impl HeaderLayout {
     }
 }
 
+/// Objects at the ends of the FIFOs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Depths {
+    /// In the mem tiles, whole ones.
+    pub mem: u32,
+    /// In a core. An addition holds two; two more may be on their way.
+    pub core_in: u32,
+    /// In a core, results.
+    pub core_out: u32,
+}
+
 /// The row-wise operations of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowProgram {
@@ -179,13 +192,24 @@ impl RowProgram {
         self.header(&norm.gain, &norm.beta, &[norm.shift as i32], op)
     }
 
+    /// The most objects that the memories of a device have room for.
+    ///
+    /// # Errors
+    /// When not even one object of each FIFO fits.
+    pub fn depths(&self, device: &Device) -> Result<Depths, TooBig> {
+        let candidates = [[2, 4, 2], [1, 4, 2], [2, 2, 2], [1, 2, 2], [1, 2, 1]];
+        let depths = candidates.map(|[mem, core_in, core_out]| Depths { mem, core_in, core_out });
+        let design = |d: Depths| (d, self.design("rows", RowOp::Add, self.rows_needed(), d));
+        Ok(first_that_fits(device, depths.into_iter().map(design))?.0)
+    }
+
     /// The design named `name` that does `op` on buffers of `buffer_rows` rows: `header` bytes, `x` i16
     /// (for an addition both summands, one after the other), and `y` i16 or bytes. An addition writes the first half of
     /// a buffer of the size of its input.
     ///
     /// # Panics
     /// When `d` is not a multiple of 64, or one of the kernels does not verify.
-    pub fn design(&self, name: &str, op: RowOp, buffer_rows: u32) -> Design {
+    pub fn design(&self, name: &str, op: RowOp, buffer_rows: u32, depths: Depths) -> Design {
         assert!(self.d.is_multiple_of(64), "rows of {} columns: expected a multiple of 64", self.d);
         let d = DesignBuilder::new(name, format!("Row-wise operations on rows of {}: {op:?}.", self.d));
         let kernel = |k: Kernel| d.kernel(Arc::new(verify(k).unwrap_or_else(|e| panic!("{e}"))));
@@ -201,15 +225,16 @@ impl RowProgram {
         let (mut core_in, mut core_out): (Vec<FifoId>, Vec<FifoId>) = (vec![], vec![]);
         for col in 0..GRID {
             let (shim, mem) = (Tile::new(col as u8, 0), Tile::new(col as u8, 1));
-            inputs.push(d.fifo(format!("in{col}"), shim, [mem], whole.clone()).id());
-            outputs.push(d.fifo(format!("out{col}"), mem, [shim], whole.clone()).id());
+            let (input, output) = (format!("in{col}"), format!("out{col}"));
+            inputs.push(d.fifo(input, shim, [mem], whole.clone()).depths([2, depths.mem]).id());
+            outputs.push(d.fifo(output, mem, [shim], whole.clone()).depths([depths.mem, 2]).id());
             let first = core_in.len();
             for row in 0..GRID {
                 let core = Tile::new(col as u8, 2 + row as u8);
-                // An addition holds two objects; two more are on their way.
-                let input = d.fifo(format!("in{col}_{row}"), mem, [core], part.clone()).depths([2, 4]);
-                core_in.push(input.id());
-                core_out.push(d.fifo(format!("out{col}_{row}"), core, [mem], part.clone()).id());
+                let input = d.fifo(format!("in{col}_{row}"), mem, [core], part.clone());
+                core_in.push(input.depths([2, depths.core_in]).id());
+                let output = d.fifo(format!("out{col}_{row}"), core, [mem], part.clone());
+                core_out.push(output.depths([depths.core_out, 2]).id());
             }
             let offsets = |fifos: &[FifoId]| -> Vec<(FifoId, u32)> {
                 fifos[first..].iter().enumerate().map(|(i, &f)| (f, i as u32 * self.part_bytes())).collect()

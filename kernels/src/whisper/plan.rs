@@ -4,10 +4,12 @@ use super::config::ModelConfig;
 use super::scheme::{Number, Recipe};
 use crate::conv1d;
 use crate::designs::attention::AttentionDesign;
+use crate::designs::choose::TooBig;
 use crate::designs::gemm::{CHUNK, Gemm, Operand};
 use crate::designs::rows::{RowOp, RowProgram};
 use crate::matmul::Left;
 use kiln_dsl::array::Design;
+use kiln_dsl::device::Device;
 use kiln_dsl::kernel::Elem;
 
 /// A matrix product with its design and the columns one core takes.
@@ -90,28 +92,22 @@ pub enum PlanError {
         /// The types.
         recipe: Box<Recipe>,
     },
-    /// A product of which no tile fits the core.
-    #[error("design {design}: no tile of its product fits {l1_bytes} B of L1")]
-    NoTile {
-        /// Design.
-        design: String,
-        /// Memory of a core.
-        l1_bytes: u32,
-    },
+    /// A design of which no tile fits the device.
+    #[error(transparent)]
+    TooBig(#[from] TooBig),
 }
 
-fn product(gemm: Gemm, l1_bytes: u32) -> Result<Product, PlanError> {
-    let tile =
-        gemm.core_tile(l1_bytes).ok_or_else(|| PlanError::NoTile { design: gemm.name.clone(), l1_bytes })?;
-    Ok(Product { design: gemm.design(l1_bytes), tile_columns: tile.n, gemm })
+fn product(gemm: Gemm, device: &Device) -> Result<Product, PlanError> {
+    let (tile, design) = gemm.fitted(device)?;
+    Ok(Product { design, tile_columns: tile.n, gemm })
 }
 
 impl Plan {
-    /// The designs of `config` in the types of `recipe`, for cores with `l1_bytes` of memory.
+    /// The designs of `config` in the types of `recipe`, with the largest tiles that a device has room for.
     ///
     /// # Errors
-    /// When a size of the model or a type is not one the designs take.
-    pub fn new(config: &ModelConfig, recipe: &Recipe, l1_bytes: u32) -> Result<Plan, PlanError> {
+    /// When a size of the model or a type is not one the designs take, or no tile of a design fits.
+    pub fn new(config: &ModelConfig, recipe: &Recipe, device: &Device) -> Result<Plan, PlanError> {
         check(config)?;
         let context_elem = context_elem(recipe)?;
         let [d, ffn, positions, heads, mels] =
@@ -127,11 +123,9 @@ impl Plan {
             out: context_elem,
             output_len: 0,
         };
-        let query_rows = attention
-            .query_rows(l1_bytes)
-            .ok_or_else(|| PlanError::NoTile { design: attention.name.clone(), l1_bytes })?;
+        let blocks = attention.blocks(device)?;
         // Whole blocks of rows, of products and of attention.
-        let activation_rows = attention.rows_needed(query_rows).max(positions.next_multiple_of(64));
+        let activation_rows = attention.rows_needed(blocks.rows).max(positions.next_multiple_of(64));
         let (rows_u64, d_u64) = (u64::from(activation_rows), u64::from(d));
         let activation = |width: u32| Operand::dense(rows_u64, width.into());
         let weights = |k: u32, n: u32| Operand::dense((k + CHUNK).into(), n.into());
@@ -145,13 +139,10 @@ impl Plan {
         let normalised_width = 2 * d;
         let normalised = |p: Gemm| {
             let a = Operand { row_stride: normalised_width.into(), ..activation(normalised_width) };
-            product(Gemm { row_scales, a, ..p }, l1_bytes)
+            product(Gemm { row_scales, a, ..p }, device)
         };
         let gemm = |name: &str, left, out, gelu, [m, k, n]: [u32; 3], [a, b, c]: [Operand; 3]| {
-            product(
-                Gemm { name: name.into(), left, out, gelu, row_scales: false, m, k, n, a, b, c },
-                l1_bytes,
-            )
+            product(Gemm { name: name.into(), left, out, gelu, row_scales: false, m, k, n, a, b, c }, device)
         };
 
         let window = |channels: u32| (conv1d::TAPS as u32 * channels).next_multiple_of(CHUNK);
@@ -186,7 +177,8 @@ impl Plan {
             AttentionDesign { input_len: 3 * rows_u64 * d_u64, output_len: rows_u64 * d_u64, ..attention };
 
         let row_program = RowProgram { d, rows: positions, multipliers: row_scales };
-        let rows = |name: &str, op| row_program.design(name, op, activation_rows);
+        let depths = row_program.depths(device)?;
+        let rows = |name: &str, op| row_program.design(name, op, activation_rows, depths);
         let square = [positions, d, d];
         let project_io = [activation(d), weights(d, 3 * d), activation(3 * d)];
         let out_io = [activation(d), weights(d, d), stream(1)];
@@ -201,7 +193,7 @@ impl Plan {
             project: normalised(
                 gemm("project", Left::I8, Elem::I8, false, [positions, d, 3 * d], project_io)?.gemm,
             )?,
-            attention: (attention.clone(), attention.design(query_rows)),
+            attention: (attention.clone(), attention.design(blocks)),
             out: gemm(
                 "attention_out",
                 if context_elem == Elem::I8 { Left::I8 } else { Left::I16 },
@@ -289,13 +281,12 @@ mod tests {
     use super::*;
     use crate::whisper::scheme::Scheme;
     use kiln_dsl::array::verify;
-    use kiln_dsl::device::Device;
 
     #[test]
     fn five_programs_are_a_tiny_encoder() {
         let config = ModelConfig::named("tiny").expect("listed");
         let recipe = Scheme::W8A8.recipe().expect("a scheme of integers");
-        let plan = Plan::new(&config, &recipe, Device::npu1().core.data_memory_bytes()).unwrap();
+        let plan = Plan::new(&config, &recipe, Device::npu1()).unwrap();
         let mut programs: Vec<&str> = plan.designs().into_iter().map(|d| plan.program(d)).collect();
         assert_eq!(programs.len(), 10);
         programs.sort_unstable();
@@ -304,18 +295,28 @@ mod tests {
     }
 
     #[test]
-    fn every_named_model_has_designs_for_npu1() {
-        let device = Device::npu1();
-        for name in ModelConfig::NAMES {
-            let config = ModelConfig::named(name).expect("listed");
+    fn every_named_model_has_designs_for_every_device() {
+        let devices = Device::BUILT_IN.map(|name| Device::named(name).expect("built in"));
+        let models = ModelConfig::NAMES.map(|name| ModelConfig::named(name).expect("listed"));
+        for (device, config) in devices.iter().flat_map(|d| models.iter().map(move |m| (d, m))) {
             for scheme in [Scheme::W8A8, Scheme::W8A8Static] {
                 let recipe = scheme.recipe().expect("a scheme of integers");
-                let plan = Plan::new(&config, &recipe, device.core.data_memory_bytes())
-                    .unwrap_or_else(|e| panic!("{name}: {e}"));
+                let place = format!("{} on {}, {scheme}", config.name, device.name);
+                let plan = Plan::new(config, &recipe, device).unwrap_or_else(|e| panic!("{place}: {e}"));
                 for design in plan.designs() {
-                    verify(design.clone(), device).unwrap_or_else(|e| panic!("{name}, {scheme}: {e}"));
+                    verify(design.clone(), device).unwrap_or_else(|e| panic!("{place}: {e}"));
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_device_that_is_too_small_is_told_by_its_fit_report() {
+        let mut device = Device::design_document().clone();
+        device.core.data_memory_bytes.value = 8192;
+        device.core.logical_bank_bytes.value = 2048;
+        let recipe = Scheme::default().recipe().expect("a scheme of integers");
+        let error = Plan::new(&ModelConfig::tiny(), &recipe, &device).expect_err("no room").to_string();
+        assert!(error.contains("no tile of it fits") && error.contains("data memory"), "{error}");
     }
 }

@@ -4,7 +4,7 @@ use super::runner;
 use kiln_dsl::kernel::Elem;
 use kiln_kernels::attention::{Attention, reference_i8, reference_i16};
 use kiln_kernels::case::{Data, Source, bytes_of};
-use kiln_kernels::designs::attention::AttentionDesign;
+use kiln_kernels::designs::attention::{AttentionDesign, Blocks};
 use ndarray::{Array2, s};
 
 /// Runs attention of `positions` with `rows` queries a core, and compares every position of every head.
@@ -28,7 +28,8 @@ fn check(heads: u32, head_dim: u32, positions: u32, rows: u32, out: Elem) -> u64
     let a = Attention::new(3.0 * 16.0 / (73.3 * 73.3 * 8.0), 3e5, if out == Elem::I8 { 4.0 } else { 900.0 });
     let y = vec![0x77; needed * d * out.bytes() as usize];
     let mut host = [design.header(&a), bytes_of(x.as_slice().unwrap()), y];
-    let report = runner::run(&design.design(rows), &mut host).unwrap_or_else(|e| panic!("{e}"));
+    let report =
+        runner::run(&design.design(Blocks { rows, keys: 2 }), &mut host).unwrap_or_else(|e| panic!("{e}"));
     let valid = positions as usize;
     for head in 0..heads as usize {
         let part = |i: usize| {

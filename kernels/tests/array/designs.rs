@@ -45,10 +45,10 @@ fn gemm_i8(m: u32, k: u32, n: u32, out: Elem) -> SimReport {
         out_shift: 18,
     };
     let mut gemm = plain_gemm(m, k, n, out);
-    let tile = gemm.core_tile(65536).expect("a tile fits");
-    let rows = gemm.rows_needed(tile) as usize;
+    let rows = gemm.rows_needed() as usize;
     gemm.a.len = (rows * k as usize) as u64;
     gemm.c.len = (rows * n as usize) as u64;
+    let (tile, design) = gemm.fitted(Device::npu1()).unwrap_or_else(|e| panic!("{e}"));
     let mut a_rows = Array2::<i8>::zeros((rows, k as usize));
     a_rows.slice_mut(s![..m as usize, ..]).assign(&a);
     let words = ColumnWords { gelu_bits: 0, row_shift: 0, chunks: k / CHUNK };
@@ -59,7 +59,7 @@ fn gemm_i8(m: u32, k: u32, n: u32, out: Elem) -> SimReport {
         bytes_of(b_rows.as_standard_layout().as_slice().unwrap()),
         vec![0x77; rows * n as usize * out.bytes() as usize],
     ];
-    let report = runner::run(&gemm.design(65536), &mut host).unwrap_or_else(|e| panic!("{e}"));
+    let report = runner::run(&design, &mut host).unwrap_or_else(|e| panic!("{e}"));
     let sums = matmul::reference(a.view(), b.view(), bias.view());
     let expected = match out {
         Elem::I8 => bytes_of(reference_i8(sums.view(), &q).as_slice().unwrap()),
@@ -144,7 +144,7 @@ fn every_listed_design_verifies_and_has_its_own_name() {
     names.dedup();
     assert_eq!(names.len(), all.len());
     for design in &all {
-        runner::prepare(design).unwrap_or_else(|e| panic!("{}: {e}", design.name));
+        runner::prepare(design, Device::npu1()).unwrap_or_else(|e| panic!("{}: {e}", design.name));
     }
 }
 
@@ -181,14 +181,14 @@ fn the_array_never_writes_past_the_last_row() {
         c: Operand { len: 301 * 192, ..Operand::dense(300, 192) },
         ..plain_gemm(300, 64, 192, Elem::I8)
     };
-    let tile = spec.core_tile(65536).expect("a tile fits");
+    let (tile, design) = spec.fitted(Device::npu1()).unwrap_or_else(|e| panic!("{e}"));
     let q = Requant { acc_shift: 0, mult: vec![1 << 14; 192], out_shift: 14 };
     let words = ColumnWords { gelu_bits: 0, row_shift: 0, chunks: 1 };
     let block = ColumnBlock::rows(tile.n, &[0; 192], &q, words);
     let b = ndarray::concatenate![ndarray::Axis(0), block, Array2::ones((64, 192))];
     let b = bytes_of(b.as_standard_layout().as_slice().expect("standard layout"));
     let mut host = [vec![1; 300 * 64], b, vec![0x77; 301 * 192]];
-    runner::run(&spec.design(65536), &mut host).unwrap_or_else(|e| panic!("{e}"));
+    runner::run(&design, &mut host).unwrap_or_else(|e| panic!("{e}"));
     assert!(host[2][300 * 192..].iter().all(|&b| b == 0x77));
     assert!(host[2][..300 * 192].iter().all(|&b| b == 64));
 }
@@ -238,7 +238,7 @@ fn examples_are_the_hand_written_designs() {
         };
         let text = kernels.iter().fold(text, renamed);
         let design = designs::find(name).expect("a listed design");
-        let (design, _) = runner::prepare(&design).unwrap_or_else(|e| panic!("{e}"));
+        let (design, _) = runner::prepare(&design, Device::npu1()).unwrap_or_else(|e| panic!("{e}"));
         let ours = emit_mlir(&design, Device::npu1()).unwrap_or_else(|e| panic!("{e}"));
         let [ours, theirs] = [&ours, &text].map(|t| parse_mlir(t).unwrap_or_else(|e| panic!("{name}: {e}")));
         assert_eq!(ours, theirs, "{name}");

@@ -170,7 +170,7 @@ fn every_design_is_mlir_to_llvms_own_tool() {
         return;
     };
     for design in designs::designs() {
-        let (verified, _) = runner::prepare(&design).unwrap_or_else(|e| panic!("{e}"));
+        let (verified, _) = runner::prepare(&design, Device::npu1()).unwrap_or_else(|e| panic!("{e}"));
         let text = emit_mlir(&verified, Device::npu1()).unwrap_or_else(|e| panic!("{e}"));
         let functions = with_functions(&text);
         check(tool, &functions).unwrap_or_else(|e| panic!("{}: {e}\n{functions}", design.name));
@@ -184,7 +184,7 @@ fn the_tool_sees_what_is_wrong() {
         return;
     };
     let design = designs::find("dispatch").expect("a listed design");
-    let (verified, _) = runner::prepare(&design).unwrap_or_else(|e| panic!("{e}"));
+    let (verified, _) = runner::prepare(&design, Device::npu1()).unwrap_or_else(|e| panic!("{e}"));
     let good = emit_mlir(&verified, Device::npu1()).unwrap_or_else(|e| panic!("{e}"));
     for (from, to) in [
         ("(%view0, %view1, %obj1)", "(%view0, %view1)"),

@@ -71,7 +71,7 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     let config = weights.config.clone();
     let scheme = Scheme::default();
     let recipe = scheme.recipe().with_context(|| format!("scheme {scheme} has no designs for the array"))?;
-    let plan = Plan::new(&config, &recipe, session.device().core.data_memory_bytes())?;
+    let plan = Plan::new(&config, &recipe, session.device())?;
     let loaded = load(&session, &args.artifacts, &plan)?;
     let output = args.out.as_deref().map(NpyWriter::create).transpose()?;
     if args.weights.is_none() {

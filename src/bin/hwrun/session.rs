@@ -160,7 +160,7 @@ impl Session {
     /// As [`Session::artifacts`]; when the simulator fails, or gives other results than the manifest states.
     pub fn case(&self, folder: &Path, seed: u64) -> Result<Case> {
         let (artifacts, design) = self.artifacts(folder)?;
-        let inputs = designs::inputs(&design, seed)
+        let inputs = designs::inputs(&design, self.device, seed)?
             .ok_or_else(|| anyhow!("design {} has no inputs of a seed", design.name))?;
         let mut expected = inputs.clone();
         let mut simulator = SimRunner::new(self.device, self.profile);

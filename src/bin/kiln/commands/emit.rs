@@ -40,8 +40,8 @@ pub struct Args {
 /// # Errors
 /// When there is no such design, it is not right for the device, or the folder cannot be written.
 pub fn emit(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
-    let design = design(&args.design)?;
     let device = device(&args.device)?;
+    let design = design(&args.design, &device)?;
     let profile = args.profile.as_deref().unwrap_or(device.default_profile());
     let mut bundle = artifacts::bundle(&design, &device)?;
     if !args.no_expected {

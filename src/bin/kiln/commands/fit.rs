@@ -32,7 +32,8 @@ pub struct Args {
 /// # Errors
 /// When there is no such design or device.
 pub fn fit(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
-    let report = budget(&design(&args.design)?, &device(&args.device)?, args.compiler);
+    let device = device(&args.device)?;
+    let report = budget(&design(&args.design, &device)?, &device, args.compiler);
     if args.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
     } else {

@@ -48,8 +48,8 @@ pub fn insts(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         write!(out, "{}", stream.with_context(|| format!("{}: no instruction stream", path.display()))?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let design = design(args.design.as_deref().unwrap_or_default())?;
     let device = device(&args.device)?;
+    let design = design(args.design.as_deref().unwrap_or_default(), &device)?;
     let design = verify(design, &device)?;
     let lowered = lower(&design, &device, LowerMode::Dynamic)?;
     let words = emit_insts(&design, &lowered, &device)?;

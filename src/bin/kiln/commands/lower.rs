@@ -73,7 +73,7 @@ pub fn lower(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
 fn design_or_file(name: &str, device: &Device) -> Result<Design> {
     let path = Path::new(name);
     if path.extension().is_none_or(|e| e != "mlir") {
-        return design(name);
+        return design(name, device);
     }
     let read = || format!("{name}: cannot read the design");
     let bytes = fs::metadata(path).with_context(read)?.len();

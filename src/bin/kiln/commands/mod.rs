@@ -23,9 +23,9 @@ use std::io::{BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// The design of a name.
-fn design(name: &str) -> Result<Design> {
-    designs::find(name)
+/// The design of a name, in the tile shapes for a device.
+fn design(name: &str, device: &Device) -> Result<Design> {
+    designs::find_for(name, device)?
         .ok_or_else(|| anyhow!("no design is named \"{name}\"\nhelp: `kiln list --designs` prints the names"))
 }
 

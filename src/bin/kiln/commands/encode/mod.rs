@@ -184,7 +184,7 @@ fn plan(args: &Args, inputs: &Inputs, scheme: Scheme) -> Result<Option<Plan>> {
     let Some(recipe) = scheme.recipe() else {
         bail!("{}: scheme {scheme} has no designs for the array yet", weights_name(args));
     };
-    let plan = Plan::new(inputs.network.config(), &recipe, inputs.device.core.data_memory_bytes());
+    let plan = Plan::new(inputs.network.config(), &recipe, &inputs.device);
     Ok(Some(plan.map_err(|e| anyhow!("{}: {e}", weights_name(args)))?))
 }
 

@@ -1,7 +1,7 @@
 //! One design on the simulated array.
 
 use super::DesignArgs;
-use crate::commands::{Wait, can_write, device, write_file};
+use crate::commands::{Wait, can_write, design as find, device, write_file};
 use anyhow::{Context, Result, anyhow, bail};
 use kiln::dsl::array::Design;
 use kiln::dsl::device::{Device, Profile};
@@ -15,15 +15,16 @@ use std::fmt;
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Simulates `design` and says what it took.
+/// Simulates the design of a name, in the tile shapes for the device, and says what it took.
 ///
 /// # Errors
 /// When an option does not fit the design, a file cannot be read or written, or the simulation finds a fault.
-pub fn run(design: &Design, seed: u64, args: &DesignArgs, out: &mut dyn Write) -> Result<ExitCode> {
+pub fn run(name: &str, seed: u64, args: &DesignArgs, out: &mut dyn Write) -> Result<ExitCode> {
     let device = device(args.device.as_deref().unwrap_or("npu1"))?;
+    let design = &find(name, &device)?;
     let profile_name = args.profile.clone().unwrap_or_else(|| device.default_profile().to_owned());
     let profile = device.profile(&profile_name)?;
-    let mut host = host_buffers(design, seed, args)?;
+    let mut host = host_buffers(design, &device, seed, args)?;
     for path in args.output.iter().map(|o| &o.1).chain(&args.trace) {
         can_write(path)?;
     }
@@ -59,9 +60,9 @@ fn buffer(design: &Design, name: &str) -> Result<usize> {
 }
 
 /// The bytes of all host buffers before the run.
-fn host_buffers(design: &Design, seed: u64, args: &DesignArgs) -> Result<Vec<Vec<u8>>> {
-    let mut host =
-        designs::inputs(design, seed).ok_or_else(|| anyhow!("design {} has no example data", design.name))?;
+fn host_buffers(design: &Design, device: &Device, seed: u64, args: &DesignArgs) -> Result<Vec<Vec<u8>>> {
+    let mut host = designs::inputs(design, device, seed)?
+        .ok_or_else(|| anyhow!("design {} has no example data", design.name))?;
     for (name, path) in &args.input {
         let at = buffer(design, name)?;
         let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;

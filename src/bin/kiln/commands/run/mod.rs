@@ -97,7 +97,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         return kernel::run(&entry, args.seed, out);
     }
     match designs::find(&args.name) {
-        Some(found) => design::run(&found, args.seed, &args.design, out),
+        Some(_) => design::run(&args.name, args.seed, &args.design, out),
         None => bail!(
             "no kernel or design is named \"{}\"\nhelp: `kiln list` and `kiln list --designs` print the names",
             args.name
