@@ -6,6 +6,9 @@ use kiln_dsl::array::Design;
 use kiln_dsl::device::{Device, Profile};
 use kiln_dsl::emit::insts_to_bytes;
 use kiln_hw::xrt_sys::fake::Machine;
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
 
 /// Executes designs that it was told of. It takes the xclbin for a name: which design runs is decided by that, and the
 /// instruction stream must be the design's own.
@@ -13,13 +16,21 @@ use kiln_hw::xrt_sys::fake::Machine;
 pub struct SimulatedNpu {
     designs: Vec<(Vec<u8>, Design)>,
     device: &'static Device,
+    profile: &'static Profile,
     runner: SimRunner<'static>,
+    worked: Rc<Cell<Duration>>,
 }
 
 impl SimulatedNpu {
     /// An array of `device`, with nothing known yet.
     pub fn new(device: &'static Device, profile: &'static Profile) -> SimulatedNpu {
-        SimulatedNpu { designs: Vec::new(), device, runner: SimRunner::new(device, profile) }
+        let runner = SimRunner::new(device, profile);
+        SimulatedNpu { designs: Vec::new(), device, profile, runner, worked: Rc::default() }
+    }
+
+    /// The time that the array has worked until now, at the profile's clock; it goes on with every run.
+    pub fn worked(&self) -> Rc<Cell<Duration>> {
+        Rc::clone(&self.worked)
     }
 
     /// Tells which design an xclbin holds.
@@ -43,7 +54,9 @@ impl Machine for SimulatedNpu {
         if stream.is_none_or(|f| f.bytes != insts_to_bytes(instructions)) {
             return Err(format!("the instructions are not those of {}", design.name));
         }
-        self.runner.dispatch(design, buffers).map_err(|e| e.to_string())?;
+        let report = self.runner.dispatch(design, buffers).map_err(|e| e.to_string())?;
+        let time = Duration::from_secs_f64(self.profile.us(report.cycles) * 1e-6);
+        self.worked.set(self.worked.get() + time);
         Ok(())
     }
 }

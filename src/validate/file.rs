@@ -30,6 +30,9 @@ pub struct Measured {
     /// Where the number was published.
     #[serde(default)]
     pub source: String,
+    /// How it is known, as `measured-on-silicon`.
+    #[serde(default)]
+    pub quality: String,
     /// The source code and conditions that were measured; none: nothing that is simulated here.
     #[serde(default)]
     pub workload: Option<Value>,

@@ -29,8 +29,9 @@ mod run;
 mod unit;
 pub mod workload;
 
+pub use core::call_on_core;
 pub use file::{FileError, Measured, MeasuredFile, Problem};
-pub use report::{Report, Role, Row};
+pub use report::{InCycles, Report, Role, Row};
 pub use run::validate;
 pub use unit::Unit;
 pub use workload::{Conditions, Outcome};

@@ -1,6 +1,8 @@
 //! What came out: a row a measured number, and the statistics over those that count.
 
+use kiln_dsl::device::Compiler;
 use serde::{Deserialize, Serialize};
+use serde_yaml::Mapping;
 use std::fmt;
 
 /// What a measured number is for.
@@ -13,6 +15,19 @@ pub enum Role {
     Input,
     /// Says more about another number of its entry, such as the range of an average: not to be predicted.
     Context,
+}
+
+/// A measured time or rate as cycles of the array, at the clock of its workload, with those that are around it taken off.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InCycles {
+    /// Predicted.
+    pub predicted: f64,
+    /// Measured.
+    pub measured: f64,
+    /// Fields of the workload's kind.
+    pub workload: Mapping,
+    /// Who made bundles of its source code.
+    pub compiler: Compiler,
 }
 
 /// One measured number and its prediction.
@@ -36,6 +51,12 @@ pub struct Row {
     pub unit: String,
     /// Where the measurement was published.
     pub source: String,
+    /// How the measurement is known, as the entry says.
+    #[serde(skip)]
+    pub quality: String,
+    /// The same in cycles, where both numbers are a time or a rate.
+    #[serde(skip)]
+    pub in_cycles: Option<InCycles>,
     /// Why there is no prediction.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

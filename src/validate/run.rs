@@ -1,7 +1,7 @@
 //! Simulating the workloads of a file and comparing.
 
 use super::file::{Measured, MeasuredFile};
-use super::report::{Report, Role, Row};
+use super::report::{InCycles, Report, Role, Row};
 use super::unit::Unit;
 use super::workload::{Common, Conditions, Outcome, Plan, Task};
 use kiln_dsl::device::{Device, Profile};
@@ -58,6 +58,8 @@ fn row(entry: &Measured) -> Row {
         role: Role::Target,
         unit: entry.unit.clone(),
         source: entry.source.clone(),
+        quality: entry.quality.clone(),
+        in_cycles: None,
         reason: None,
     }
 }
@@ -95,14 +97,44 @@ fn compare(entry: &Measured, task: &Task, outcome: &Result<Outcome, String>, dev
     if task.role == Role::Context {
         return Row { reason: Some("context of another number".to_owned()), ..base };
     }
-    let predicted = outcome.clone().and_then(|outcome| predicted(entry, task, outcome, device));
-    match predicted {
-        Ok(predicted) => {
+    let found = outcome.clone().and_then(|outcome| {
+        let value = predicted(entry, task, outcome.clone(), device)?;
+        Ok((value, in_cycles(entry, task, &outcome, value, device)))
+    });
+    match found {
+        Ok((predicted, in_cycles)) => {
             let error = (task.measured != 0.0).then(|| (predicted - task.measured) / task.measured);
-            Row { predicted: Some(predicted), error, ..base }
+            Row { predicted: Some(predicted), error, in_cycles, ..base }
         }
         Err(reason) => Row { reason: Some(reason), ..base },
     }
+}
+
+/// Both numbers as cycles; `None` for those that are neither time nor rate.
+fn in_cycles(
+    entry: &Measured,
+    task: &Task,
+    outcome: &Outcome,
+    predicted: f64,
+    device: &Device,
+) -> Option<InCycles> {
+    if task.common.observe.is_some()
+        || entry.metric.ends_with("/iteration")
+        || predicted * task.measured <= 0.0
+    {
+        return None;
+    }
+    let (unit, _) = Unit::parse(&entry.unit)?;
+    let on = conditions(&task.common, device).ok()?;
+    let around = task.common.offset_cycles;
+    let cycles = outcome.cycles + around + outcome.host_us * on.clock_hz() * 1e-6;
+    let longer = task.measured / predicted;
+    Some(InCycles {
+        predicted: cycles - around,
+        measured: cycles * if unit.is_rate() { longer.recip() } else { longer } - around,
+        workload: task.fields.clone(),
+        compiler: on.compiler,
+    })
 }
 
 /// The number that was measured, out of an outcome.

@@ -42,6 +42,11 @@ impl Unit {
         })
     }
 
+    /// Whether more of it takes less time.
+    pub fn is_rate(self) -> bool {
+        !matches!(self, Unit::Cycles | Unit::Seconds(_))
+    }
+
     /// What `outcome` is in this unit; `None` when it has no such quantity.
     pub fn of(self, outcome: &Outcome, conditions: &Conditions) -> Option<f64> {
         let seconds = outcome.cycles / conditions.clock_hz() + outcome.host_us * 1e-6;

@@ -158,7 +158,9 @@ pub(super) struct Task {
     pub common: Common,
     pub kind: &'static Kind,
     pub workload: Box<dyn Simulate>,
-    /// The map that the workload was read from, with what it runs on: equal keys, equal outcomes.
+    /// The map that the workload was read from.
+    pub fields: Mapping,
+    /// Kind and map, with what it runs on: equal keys, equal outcomes.
     pub key: String,
 }
 
@@ -251,9 +253,9 @@ fn task(
     }
     let on = format!("{:?} {:?} {:?}", common.clock_ghz, common.profile, common.compiler);
     let key = format!("{} {on} {}", kind.name, serde_yaml::to_string(&fields).map_err(|e| e.to_string())?);
-    let workload = (kind.read)(Value::Mapping(fields))?;
+    let workload = (kind.read)(Value::Mapping(fields.clone()))?;
     let role = common.role.unwrap_or(Role::Target);
-    Ok(Task { component, measured, role, common, kind, workload, key })
+    Ok(Task { component, measured, role, common, kind, workload, fields, key })
 }
 
 fn known(kind: &Kind) -> String {

@@ -16,7 +16,7 @@ pub use cascade::{cascade, cascade_reference};
 pub use dispatch::dispatch;
 pub use mm4x4::mm4x4;
 pub use relu2::relu2;
-pub use single::{Single, single};
+pub use single::{Single, counted, single};
 
 use crate::whisper::ModelConfig;
 use crate::whisper::plan::{Plan, PlanError};

@@ -5,7 +5,7 @@ use crate::case::{Arg as CaseArg, Case};
 use crate::copy;
 use crate::designs::gemm::STACK_BYTES;
 use kiln_dsl::Verified;
-use kiln_dsl::array::{self, Arg, Design, DesignBuilder, MemType, Port, Tile, View};
+use kiln_dsl::array::{self, Arg, Design, DesignBuilder, MemType, Port, Tile, View, WordRef};
 use kiln_dsl::device::Device;
 use kiln_dsl::kernel::{Elem, Kernel, Param, ParamKind, verify};
 use std::ops::Range;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub struct Single {
     /// The design.
     pub design: Design,
-    /// Host buffers before the run: inputs, where the kernel has some, then outputs.
+    /// Host buffers before the run: the number of calls where it is counted, inputs where the kernel has some, then outputs.
     pub host: Vec<Vec<u8>>,
     /// Of each parameter that the case has a result for, where it lies in the last buffer.
     pub outputs: Vec<(usize, Range<usize>)>,
@@ -24,6 +24,16 @@ pub struct Single {
 
 /// Parts of objects start at multiples of the widest load.
 const ALIGN: u32 = 64;
+/// Words of the object that holds the number of calls.
+const CALLS_WORDS: u32 = 16;
+
+/// How often the core calls its kernel for one object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Calls {
+    Once,
+    /// As an object of its own says.
+    Counted,
+}
 
 /// Where a parameter lies in an object, if it goes in or comes out.
 struct Place {
@@ -40,17 +50,30 @@ struct Place {
 /// # Panics
 /// When the case is not the kernel's.
 pub fn single(kernel: &Verified<Kernel>, case: &Case) -> Option<Single> {
+    alone(kernel, case, Calls::Once)
+}
+
+/// As [`single`], for the time of a call: the core calls the kernel as often as the first word of the first buffer says, which
+/// is 1, on the same memory. What comes out is the case's result after one call.
+///
+/// # Panics
+/// When the case is not the kernel's.
+pub fn counted(kernel: &Verified<Kernel>, case: &Case) -> Option<Single> {
+    alone(kernel, case, Calls::Counted)
+}
+
+fn alone(kernel: &Verified<Kernel>, case: &Case, calls: Calls) -> Option<Single> {
     if kernel.reads_cascade() || kernel.writes_cascade() {
         return None;
     }
     assert_eq!(kernel.params.len(), case.args.len(), "arguments of {}", kernel.name);
     [true, false].into_iter().find_map(|outputs_go_in| {
-        let single = with_places(kernel, case, outputs_go_in);
+        let single = with_places(kernel, case, calls, outputs_go_in);
         array::verify(single.design.clone(), Device::npu1()).is_ok().then_some(single)
     })
 }
 
-fn with_places(kernel: &Verified<Kernel>, case: &Case, outputs_go_in: bool) -> Single {
+fn with_places(kernel: &Verified<Kernel>, case: &Case, calls: Calls, outputs_go_in: bool) -> Single {
     let mut sizes = [0u32; 2];
     let mut take = |at: usize, p: &Param| {
         let first = sizes[at].next_multiple_of(ALIGN.max(p.align_bytes));
@@ -79,13 +102,18 @@ fn with_places(kernel: &Verified<Kernel>, case: &Case, outputs_go_in: bool) -> S
     if sizes[0] == 0 {
         host.remove(0);
     }
+    if calls == Calls::Counted {
+        let mut words = vec![0; 4 * CALLS_WORDS as usize];
+        words[0] = 1;
+        host.insert(0, words);
+    }
     // What the case says nothing of is the kernel's own work space.
     let is_result = |at: usize| case.expected.iter().any(|(param, _)| *param == at);
     let outputs = places.iter().zip(&kernel.params).enumerate().filter_map(|(at, (place, p))| {
         let first = place.output.filter(|_| is_result(at))? as usize;
         Some((at, first..first + p.bytes() as usize))
     });
-    Single { outputs: outputs.collect(), design: design(kernel, case, &places, sizes), host }
+    Single { outputs: outputs.collect(), design: design(kernel, case, calls, &places, sizes), host }
 }
 
 /// Bytes of a parameter, up to what the copying kernel takes.
@@ -93,12 +121,19 @@ fn padded(param: &Param) -> u32 {
     (param.bytes() as u32).next_multiple_of(ALIGN)
 }
 
-fn design(kernel: &Verified<Kernel>, case: &Case, places: &[Place], sizes: [u32; 2]) -> Design {
-    let d = DesignBuilder::new(format!("single_{}", kernel.name), format!("One call of {}.", kernel.name));
+fn design(kernel: &Verified<Kernel>, case: &Case, calls: Calls, places: &[Place], sizes: [u32; 2]) -> Design {
+    let name = &kernel.name;
+    let d = match calls {
+        Calls::Once => DesignBuilder::new(format!("single_{name}"), format!("One call of {name}.")),
+        Calls::Counted => DesignBuilder::new(format!("counted_{name}"), format!("Calls of {name}, counted.")),
+    };
     d.columns(1);
     let (shim, core) = (Tile::new(0, 0), Tile::new(0, 2));
     let called = d.kernel(Arc::new(kernel.clone()));
     let bytes = |len: u32| MemType::flat(Elem::I8, len);
+    let words = MemType::flat(Elem::I32, CALLS_WORDS);
+    let counter =
+        (calls == Calls::Counted).then(|| d.fifo("calls", shim, [core], words.clone()).depths([1, 1]).id());
     let input = (sizes[0] > 0).then(|| d.fifo("in", shim, [core], bytes(sizes[0])).depths([1, 1]).id());
     let output = d.fifo("out", core, [shim], bytes(sizes[1])).depths([1, 1]).id();
     let locals: Vec<_> = kernel
@@ -127,6 +162,11 @@ fn design(kernel: &Verified<Kernel>, case: &Case, places: &[Place], sizes: [u32;
     d.core(core, |p| {
         p.stack_bytes(STACK_BYTES);
         p.forever(|p| {
+            let count = counter.map(|fifo| {
+                let object = p.consume(fifo);
+                p.release(fifo, Port::Consume, 1);
+                WordRef { object, index: 0 }
+            });
             let x = input.map(|fifo| p.consume(fifo));
             let y = p.produce(output);
             let part =
@@ -150,7 +190,11 @@ fn design(kernel: &Verified<Kernel>, case: &Case, places: &[Place], sizes: [u32;
                     _ => panic!("{}: the case has no value for {}", kernel.name, param.name),
                 }
             };
-            p.call(called, (0..kernel.params.len()).map(arg).collect::<Vec<Arg>>());
+            let args: Vec<Arg> = (0..kernel.params.len()).map(arg).collect();
+            match count {
+                Some(count) => p.repeat_word(count, |p| p.call(called, args)),
+                None => p.call(called, args),
+            }
             if let Some(fifo) = input {
                 p.release(fifo, Port::Consume, 1);
             }
@@ -158,9 +202,13 @@ fn design(kernel: &Verified<Kernel>, case: &Case, places: &[Place], sizes: [u32;
         });
     });
     d.sequence(|s| {
+        let count = counter.map(|fifo| (s.buffer("calls", words.clone()), fifo));
         let from = input.map(|fifo| (s.buffer("in", bytes(sizes[0])), fifo));
         let to = s.buffer("out", bytes(sizes[1]));
         s.copy_linear(to, output, 0, sizes[1].into()).token();
+        if let Some((count, fifo)) = count {
+            s.copy_linear(count, fifo, 0, CALLS_WORDS.into());
+        }
         if let Some((from, fifo)) = from {
             s.copy_linear(from, fifo, 0, sizes[0].into());
         }

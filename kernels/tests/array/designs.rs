@@ -7,7 +7,7 @@ use kiln_dsl::fit::fit;
 use kiln_dsl::kernel::Elem;
 use kiln_dsl::native::{NativeArg, NativeKernels};
 use kiln_kernels::case::{Data, Source, bytes_of};
-use kiln_kernels::catalogue::catalogue;
+use kiln_kernels::catalogue::{catalogue, find};
 use kiln_kernels::designs;
 use kiln_kernels::designs::gemm::{CHUNK, ColumnBlock, ColumnWords, Gemm, Operand};
 use kiln_kernels::matmul::{self, Left};
@@ -283,4 +283,25 @@ fn every_kernel_alone_on_a_core_gives_its_reference() {
     }
     // Their tables ask for banks that their data, twice, takes.
     assert!(left_out.iter().all(|name| name.starts_with("attention_block")), "{left_out:?}");
+}
+
+/// A core calls a kernel as often as it is told; what only writes its outputs gives the same each time.
+#[test]
+fn calls_of_a_kernel_are_counted() {
+    let entry = find("gelu_i16_1024").expect("listed");
+    let case = entry.case(3, Data::Random);
+    let counted = designs::counted(&entry.kernel, &case).expect("runs alone");
+    let cycles = [0u32, 1, 2, 5].map(|calls| {
+        let mut host = counted.host.clone();
+        host[0][..4].copy_from_slice(&calls.to_le_bytes());
+        let report = runner::run(&counted.design, &mut host).unwrap_or_else(|e| panic!("{calls} calls: {e}"));
+        for (param, range) in &counted.outputs {
+            let (_, expected) = case.expected.iter().find(|(at, _)| at == param).expect("written");
+            let out = &host.last().expect("outputs")[range.clone()];
+            assert_eq!(out == &expected[..], calls > 0, "{calls} calls");
+        }
+        report.cycles
+    });
+    let each = cycles[2] - cycles[1];
+    assert!(each > 0 && cycles[3] - cycles[2] == 3 * each, "{cycles:?}");
 }

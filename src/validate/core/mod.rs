@@ -12,10 +12,11 @@ pub mod softmax;
 pub mod vector_scalar_mul;
 
 use super::workload::{Conditions, Outcome};
+use kiln_dsl::Verified;
 use kiln_dsl::array::KernelId;
 use kiln_dsl::kernel::ops::{LatencyClass, Machine, form};
 use kiln_dsl::kernel::{Kernel, ParamKind, verify};
-use kiln_sim::core::{CoreExecutor, Engine, Issued, Schedule, SectionKind};
+use kiln_sim::core::{CoreExecutor, CoreModel, Engine, Issued, KernelArg, Schedule, SectionKind};
 use kiln_sim::executor::{ArgValue, CallCost, Cascade, KernelExecutor, TileMemories};
 use place::place;
 use std::sync::Arc;
@@ -25,23 +26,46 @@ use std::sync::Arc;
 /// # Errors
 /// When the kernel is not right, or its parameters do not fit a core's memory.
 fn call(kernel: Kernel, integers: &[i32], conditions: &Conditions) -> Result<CallCost, String> {
-    let device = conditions.device;
-    let kernel = Arc::new(verify(kernel).map_err(|e| e.to_string())?);
-    let places = place(&kernel, device)?;
+    let kernel = verify(kernel).map_err(|e| e.to_string())?;
     let mut integers = integers.iter();
-    let args: Vec<ArgValue> = kernel
+    let args: Vec<KernelArg> = kernel
         .params
         .iter()
-        .zip(places)
-        .map(|(param, (address, bytes))| match param.kind {
-            ParamKind::I32 => ArgValue::I32(integers.next().copied().unwrap_or_default()),
-            _ => ArgValue::Memory { tile: 0, address, bytes },
+        .map(|param| match param.kind {
+            ParamKind::I32 => KernelArg::I32(integers.next().copied().unwrap_or_default()),
+            _ => KernelArg::Memory(Vec::new()),
         })
         .collect();
-    let mut memories = TileMemories::new(vec![vec![0; device.core.data_memory_bytes() as usize]]);
-    let mut executor =
-        CoreExecutor::new(&[kernel], conditions.core(), Engine::Compiled).map_err(|e| e.to_string())?;
-    executor.call(KernelId(0), &args, &mut memories, &mut Cascade::default()).map_err(|e| e.to_string())
+    call_on_core(&kernel, &args, conditions.core())
+}
+
+/// Calls `kernel` once on the memory of one core, where its parameters lie in the banks in turn. Bytes that an argument
+/// does not give are zeros.
+///
+/// # Errors
+/// When the parameters do not fit a core's memory, the arguments do not fit the parameters, or an operation fails.
+pub fn call_on_core(
+    kernel: &Verified<Kernel>,
+    args: &[KernelArg],
+    model: CoreModel<'_>,
+) -> Result<CallCost, String> {
+    let places = place(kernel, model.device)?;
+    let mut memory = vec![0; model.device.core.data_memory_bytes() as usize];
+    let mut values = Vec::new();
+    for (arg, (address, bytes)) in args.iter().zip(places) {
+        values.push(match arg {
+            KernelArg::I32(value) => ArgValue::I32(*value),
+            KernelArg::Memory(given) => {
+                let given = &given[..given.len().min(bytes as usize)];
+                memory[address as usize..][..given.len()].copy_from_slice(given);
+                ArgValue::Memory { tile: 0, address, bytes }
+            }
+        });
+    }
+    let mut memories = TileMemories::new(vec![memory]);
+    let kernel = Arc::new(kernel.clone());
+    let mut executor = CoreExecutor::new(&[kernel], model, Engine::Compiled).map_err(|e| e.to_string())?;
+    executor.call(KernelId(0), &values, &mut memories, &mut Cascade::default()).map_err(|e| e.to_string())
 }
 
 /// The outcome of one call.
