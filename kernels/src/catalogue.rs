@@ -5,6 +5,7 @@ use crate::case::Entry;
 use crate::matmul::{Block, Left, MatmulShape, Product};
 use crate::matmul_bf16::{Bf16Matmul, Out};
 use crate::matmul_whole::{Form, WholeMatmul};
+use crate::mel::{bands, spectrum};
 use crate::{
     copy, gelu, layernorm, matmul, matmul_bf16, matmul_whole, relu, requantise, residual_add, softmax,
     transpose, zero,
@@ -43,7 +44,7 @@ pub fn catalogue() -> Vec<Entry> {
         entries.extend([Elem::I8, Elem::I16].map(|elem| attention::entry_finish(shape, elem)));
     }
     // What the tiny encoder's designs call.
-    entries.extend([32, 288, 384, 576, 2368].map(copy::entry));
+    entries.extend([32, 288, 384, 576, 1280, 2368].map(copy::entry));
     entries.extend([3072, 4096].map(gelu::entry));
     entries.push(layernorm::entry(1, 384, Elem::I16));
     entries.push(mm(64, 64, 16, Left::I16, Product::Accumulate, Block::B2x2));
@@ -61,6 +62,9 @@ pub fn catalogue() -> Vec<Entry> {
     entries.extend([[2, 2], [2, 1]].map(|block| whole(block, Form::Flat)));
     entries.push(matmul_bf16::entry(Bf16Matmul { m: 64, k: 64, n: 64, out: Out::Bf16 }));
     entries.push(matmul_bf16::entry(Bf16Matmul { m: 32, k: 32, n: 32, out: Out::F32 }));
+    let spectra = spectrum::SpectrumShape::WHISPER;
+    entries.push(spectrum::entry(spectra));
+    entries.extend([80, 128].map(|mels| bands::entry(bands::shape(spectra.bins, mels))));
     entries.sort_by(|a, b| a.kernel.name.cmp(&b.kernel.name));
     entries
 }

@@ -7,6 +7,8 @@ use kiln_dsl::kernel::Elem;
 use crate::attention::{self, AttentionShape};
 use crate::case::{Data, Entry, Source};
 use crate::matmul::{Block, Left, MatmulShape, Product};
+use crate::mel::bands::{self, BandsShape};
+use crate::mel::spectrum::{self, SpectrumShape};
 use crate::{copy, gelu, layernorm, matmul, relu, requantise, residual_add, softmax, transpose, zero};
 
 /// Kernels that differ in sizes and types only.
@@ -24,7 +26,7 @@ impl std::fmt::Debug for Family {
 }
 
 /// Every family, by name. Sizes are small enough that a kernel with its data fits L1 many times over.
-pub const FAMILIES: [Family; 15] = [
+pub const FAMILIES: [Family; 17] = [
     Family { name: "attention_block", draw: |sizes| attention::entry_block(sizes.attention()) },
     Family {
         name: "attention_finish",
@@ -39,6 +41,11 @@ pub const FAMILIES: [Family; 15] = [
     },
     Family { name: "layernorm_rows", draw: |sizes| layernorm::entry_rows(sizes.by(1, 4), sizes.by(64, 6)) },
     Family { name: "matmul", draw: |sizes| matmul::entry(sizes.matmul()) },
+    Family { name: "mel_bands", draw: |sizes| bands::entry(sizes.bands()) },
+    Family {
+        name: "mel_spectrum",
+        draw: |sizes| spectrum::entry(SpectrumShape { samples: sizes.by(4, 30), bins: sizes.by(2, 8) }),
+    },
     // relu_i8 takes its length at run time: one kernel, whose cases are its shapes.
     Family { name: "relu", draw: |sizes| relu::entry_i32(sizes.by(16, 64)) },
     Family {
@@ -101,6 +108,11 @@ impl Sizes {
 
     fn attention(&mut self) -> AttentionShape {
         AttentionShape { rows: self.by(16, 6), dims: self.by(8, 12) }
+    }
+
+    fn bands(&mut self) -> BandsShape {
+        let (bins, mels) = (self.by(1, 24), self.by(1, 12));
+        BandsShape { bins, mels, weights: self.by(1, (bins * mels).min(48)) }
     }
 
     fn matmul(&mut self) -> MatmulShape {

@@ -18,6 +18,7 @@ pub mod layout;
 pub mod matmul;
 pub mod matmul_bf16;
 pub mod matmul_whole;
+pub mod mel;
 pub mod relu;
 pub mod requantise;
 pub mod residual_add;

@@ -5,12 +5,15 @@ use crate::attention::Attention;
 use crate::case::{Data, Source, bytes_of};
 use crate::designs::attention::{AttentionDesign, attention_64x64};
 use crate::designs::gemm::{CHUNK, ColumnBlock, ColumnWords};
+use crate::designs::mel::{LISTED_MELS, LogMel};
 use crate::designs::rows::{RowOp, RowProgram};
 use crate::layernorm::LayerNorm;
 use crate::matmul::Left;
+use crate::mel::Gain;
 use crate::requantise::{Requant, RowRequant};
 use crate::residual_add::ResidualAdd;
 use crate::softmax::STEPS_PER_OCTAVE;
+use crate::whisper::audio::WINDOW_SAMPLES;
 use crate::whisper::plan::{Plan, Product};
 use kiln_dsl::array::Design;
 use kiln_dsl::kernel::Elem;
@@ -32,6 +35,7 @@ pub(super) fn of_example(design: &Design, seed: u64) -> Option<Vec<Vec<u8>>> {
             // All eight objects, and the operation that rectifies.
             host[2][..8].copy_from_slice(&bytes_of(&[8i32, 1]));
         }
+        "log_mel" => log_mel_inputs(LISTED_MELS, &mut source, &mut host),
         "attention_64x64" => attention_inputs(&attention_64x64().0, &mut source, &mut host),
         _ => return None,
     }
@@ -112,6 +116,14 @@ fn product_inputs(product: &Product, source: &mut Source, host: &mut [Vec<u8>]) 
 
 fn halves(source: &mut Source, len: usize, peak: i64) -> Vec<i16> {
     source.values(len, -peak, peak).into_iter().map(|v| v as i16).collect()
+}
+
+/// Noise of a full scale that falls to a thousandth over the window, with what belongs to the window beside it.
+fn log_mel_inputs(mels: usize, source: &mut Source, host: &mut [Vec<u8>]) {
+    let noise = source.values(WINDOW_SAMPLES, -32768, 32767);
+    let fall = |i: usize| (-10.0 * i as f32 / WINDOW_SAMPLES as f32).exp2();
+    let samples: Vec<f32> = noise.iter().enumerate().map(|(i, &v)| v as f32 / 32768.0 * fall(i)).collect();
+    host.clone_from_slice(&LogMel::new(mels).host(&samples, Gain::of(&samples)));
 }
 
 /// q, k and v random, with scores of an octave or so and a ctx of half its range.

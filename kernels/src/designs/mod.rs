@@ -6,6 +6,7 @@ pub mod choose;
 mod dispatch;
 pub mod gemm;
 mod inputs;
+pub mod mel;
 mod mm4x4;
 mod relu2;
 pub mod rows;
@@ -24,8 +25,8 @@ use crate::whisper::scheme::Scheme;
 use kiln_dsl::array::{Design, Tile};
 use kiln_dsl::device::Device;
 
-/// The designs that are listed, emitted and tested: examples, the design document's tile of attention, and those of the
-/// tiny encoder for npu1's cores.
+/// The designs that are listed, emitted and tested: examples, the design document's tile of attention, the log-mel
+/// spectrogram, and those of the tiny encoder for npu1's cores.
 ///
 /// # Panics
 /// When a design of the tiny encoder does not fit npu1, which the tests exclude.
@@ -35,8 +36,9 @@ pub fn designs() -> Vec<Design> {
 }
 
 /// The designs of one size, whatever the device.
-fn examples() -> [Design; 5] {
-    [relu2(), mm4x4(), dispatch(), cascade(), attention_64x64().1]
+fn examples() -> [Design; 6] {
+    let log_mel = mel::LogMel::new(mel::LISTED_MELS).design();
+    [relu2(), mm4x4(), dispatch(), cascade(), attention_64x64().1, log_mel]
 }
 
 /// The plan of the tiny encoder in the default scheme.

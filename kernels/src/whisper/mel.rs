@@ -8,11 +8,11 @@ use super::audio::{SAMPLE_RATE, WINDOW_SAMPLES};
 use super::config::WINDOW_FRAMES;
 
 /// Samples of one transform.
-const FFT: usize = 400;
+pub const FFT: usize = 400;
 /// Samples between frames.
-const HOP: usize = 160;
+pub const HOP: usize = 160;
 /// Frequency bins of one transform.
-const BINS: usize = FFT / 2 + 1;
+pub const BINS: usize = FFT / 2 + 1;
 
 /// Log-mel spectrogram `[mels, 3000]` of the first 30 s of 16 kHz samples, padded with zeros.
 ///
@@ -25,8 +25,7 @@ pub fn log_mel(samples: &[f32], mels: usize) -> Array2<f32> {
         let i = if i > last { 2 * last - i } else { i };
         samples.get(i).map_or(0.0, |&s| f64::from(s))
     };
-    let phase = |i: usize| 2.0 * std::f64::consts::PI * i as f64 / FFT as f64;
-    let hann: Vec<f64> = (0..FFT).map(|i| 0.5 - 0.5 * phase(i).cos()).collect();
+    let hann = hann();
     let filters = mel_filters(mels);
     let fft = RealFftPlanner::<f64>::new().plan_fft_forward(FFT);
 
@@ -51,6 +50,12 @@ pub fn first_frames(mel: ArrayView2<f32>, frames: usize) -> Array2<f32> {
     Array2::from_shape_fn((bands, frames), |(m, t)| if t < known { mel[(m, t)] } else { lowest })
 }
 
+/// The periodic Hann window.
+pub fn hann() -> Vec<f64> {
+    let phase = |i: usize| 2.0 * std::f64::consts::PI * i as f64 / FFT as f64;
+    (0..FFT).map(|i| 0.5 - 0.5 * phase(i).cos()).collect()
+}
+
 /// Slaney's mel scale: linear (3 mels per 200 Hz) below 1 kHz, then 27 mels per factor 6.4.
 fn hertz(mel: f64) -> f64 {
     let corner_mel = 15.0;
@@ -67,7 +72,7 @@ fn mel_above_corner(hertz: f64) -> f64 {
 }
 
 /// Triangular filters `[mels, 201]` over 0 to 8 kHz, each scaled to unit area.
-fn mel_filters(mels: usize) -> Array2<f64> {
+pub fn mel_filters(mels: usize) -> Array2<f64> {
     let nyquist = f64::from(SAMPLE_RATE) / 2.0;
     let edge = |i: usize| hertz(mel_above_corner(nyquist) * i as f64 / (mels + 1) as f64);
     Array2::from_shape_fn((mels, BINS), |(m, bin)| {

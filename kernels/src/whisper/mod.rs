@@ -11,7 +11,7 @@ pub mod config;
 pub mod encoder;
 pub mod gemm;
 #[cfg(test)]
-mod golden;
+pub(crate) mod golden;
 pub mod integer;
 pub mod measure;
 pub mod mel;

@@ -3,5 +3,6 @@
 mod attention;
 mod designs;
 mod encoder;
+mod mel;
 mod mlir_opt;
 mod runner;
