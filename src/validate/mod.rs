@@ -31,7 +31,7 @@ pub mod workload;
 
 pub use core::call_on_core;
 pub use file::{FileError, Measured, MeasuredFile, Problem};
-pub use report::{InCycles, Report, Role, Row};
+pub use report::{Group, InCycles, Report, Role, Row};
 pub use run::validate;
 pub use unit::Unit;
 pub use workload::{Conditions, Outcome};

@@ -3,6 +3,7 @@
 use kiln_dsl::device::Compiler;
 use serde::{Deserialize, Serialize};
 use serde_yaml::Mapping;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// What a measured number is for.
@@ -47,6 +48,9 @@ pub struct Row {
     pub error: Option<f64>,
     /// What the number is for.
     pub role: Role,
+    /// Groups that it counts in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
     /// Unit of both.
     pub unit: String,
     /// Where the measurement was published.
@@ -62,6 +66,21 @@ pub struct Row {
     pub reason: Option<String>,
 }
 
+/// How well the targets of a group are predicted.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Group {
+    /// `core`, `array`, or measurements that have a target of their own.
+    pub name: String,
+    /// Entries of the file with a predicted target in it.
+    pub entries: usize,
+    /// Predicted targets.
+    pub numbers: usize,
+    /// Median of their absolute relative errors.
+    pub median_abs_error: f64,
+    /// Their 90th percentile.
+    pub p90_abs_error: f64,
+}
+
 /// Every measured number, and how well those are predicted that are to be.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
@@ -75,6 +94,8 @@ pub struct Report {
     pub median_abs_error: Option<f64>,
     /// Their 90th percentile.
     pub p90_abs_error: Option<f64>,
+    /// The same of every group that has a target, in order of their names.
+    pub groups: Vec<Group>,
     /// What is wrong with entries of the file.
     pub problems: Vec<String>,
 }
@@ -82,12 +103,14 @@ pub struct Report {
 impl Report {
     /// The report of these rows.
     pub(super) fn new(entries: Vec<Row>, problems: Vec<String>) -> Report {
-        let mut errors: Vec<f64> = entries
+        let targets: Vec<(&Row, f64)> = entries
             .iter()
             .filter(|row| row.role == Role::Target)
-            .filter_map(|row| row.error.map(f64::abs))
+            .filter_map(|row| row.error.map(|error| (row, error.abs())))
             .collect();
-        errors.sort_by(f64::total_cmp);
+        let errors = ascending(targets.iter().map(|&(_, error)| error));
+        let names: BTreeSet<&String> = targets.iter().flat_map(|(row, _)| &row.groups).collect();
+        let groups = names.into_iter().filter_map(|name| Group::new(name, &targets)).collect();
         let mut ids: Vec<(&str, bool)> =
             entries.iter().map(|row| (row.id.as_str(), row.predicted.is_none())).collect();
         ids.sort_unstable();
@@ -97,10 +120,32 @@ impl Report {
             total: ids.len(),
             median_abs_error: quantile(&errors, 0.5),
             p90_abs_error: quantile(&errors, 0.9),
+            groups,
             entries,
             problems,
         }
     }
+}
+
+impl Group {
+    /// The group of a name among targets with their errors.
+    fn new(name: &str, targets: &[(&Row, f64)]) -> Option<Group> {
+        let mine: Vec<_> = targets.iter().filter(|(row, _)| row.groups.iter().any(|g| g == name)).collect();
+        let errors = ascending(mine.iter().map(|(_, error)| *error));
+        Some(Group {
+            name: name.to_owned(),
+            entries: mine.iter().map(|(row, _)| row.id.as_str()).collect::<BTreeSet<_>>().len(),
+            numbers: errors.len(),
+            median_abs_error: quantile(&errors, 0.5)?,
+            p90_abs_error: quantile(&errors, 0.9)?,
+        })
+    }
+}
+
+fn ascending(errors: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut errors: Vec<f64> = errors.collect();
+    errors.sort_by(f64::total_cmp);
+    errors
 }
 
 /// The quantile of ascending numbers, linear between neighbours.
@@ -165,6 +210,14 @@ impl fmt::Display for Report {
         if let (Some(median), Some(p90)) = (self.median_abs_error, self.p90_abs_error) {
             let (median, p90) = (100.0 * median, 100.0 * p90);
             writeln!(f, "absolute relative error: median {median:.1} %, 90th percentile {p90:.1} %")?;
+        }
+        for group in &self.groups {
+            let Group { name, entries, numbers, .. } = group;
+            let (median, p90) = (100.0 * group.median_abs_error, 100.0 * group.p90_abs_error);
+            writeln!(
+                f,
+                "  {name}: {numbers} numbers of {entries} entries, median {median:.1} %, 90th percentile {p90:.1} %"
+            )?;
         }
         Ok(())
     }

@@ -56,6 +56,7 @@ fn row(entry: &Measured) -> Row {
         measured: None,
         error: None,
         role: Role::Target,
+        groups: Vec::new(),
         unit: entry.unit.clone(),
         source: entry.source.clone(),
         quality: entry.quality.clone(),
@@ -92,6 +93,7 @@ fn compare(entry: &Measured, task: &Task, outcome: &Result<Outcome, String>, dev
         component: task.component.clone(),
         measured: Some(task.measured),
         role: task.role,
+        groups: [task.kind.area.name().to_owned()].into_iter().chain(task.workload.group()).collect(),
         ..row(entry)
     };
     if task.role == Role::Context {

@@ -67,6 +67,12 @@ pub trait Workload: DeserializeOwned + Send + Sync + 'static {
     /// Names of the numbers beside time that it gives, which `observe` and `components` may name.
     const QUANTITIES: &'static [&'static str];
 
+    /// The group of the report that it counts in beside that of its area, if any: measurements that have a target of their
+    /// own.
+    fn group(&self) -> Option<String> {
+        None
+    }
+
     /// Builds it and simulates it.
     ///
     /// # Errors
@@ -76,12 +82,35 @@ pub trait Workload: DeserializeOwned + Send + Sync + 'static {
 
 /// A workload of any kind.
 pub(super) trait Simulate: Send + Sync {
+    fn group(&self) -> Option<String>;
     fn simulate(&self, conditions: &Conditions) -> Result<Outcome, String>;
 }
 
 impl<W: Workload> Simulate for W {
+    fn group(&self) -> Option<String> {
+        Workload::group(self)
+    }
     fn simulate(&self, conditions: &Conditions) -> Result<Outcome, String> {
         Workload::simulate(self, conditions)
+    }
+}
+
+/// What a kind of workload is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Area {
+    /// The time of code on a core.
+    Core,
+    /// Transfers and designs.
+    Array,
+}
+
+impl Area {
+    /// Name of its group in the report.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Area::Core => "core",
+            Area::Array => "array",
+        }
     }
 }
 
@@ -91,6 +120,8 @@ pub struct Kind {
     pub name: &'static str,
     /// Numbers beside time.
     pub quantities: &'static [&'static str],
+    /// Whether it runs on one core or on the array.
+    pub area: Area,
     read: fn(Value) -> Result<Box<dyn Simulate>, String>,
 }
 
@@ -101,10 +132,11 @@ impl std::fmt::Debug for Kind {
 }
 
 impl Kind {
-    const fn of<W: Workload>() -> Kind {
+    const fn of<W: Workload>(area: Area) -> Kind {
         Kind {
             name: W::KIND,
             quantities: W::QUANTITIES,
+            area,
             read: |map| match serde_yaml::from_value::<W>(map) {
                 Ok(workload) => Ok(Box::new(workload)),
                 Err(e) => Err(e.to_string()),
@@ -115,21 +147,22 @@ impl Kind {
 
 /// Every kind.
 pub const KINDS: &[Kind] = &[
-    Kind::of::<array::chain::ChainStage>(),
-    Kind::of::<array::core_stream::CoreStream>(),
-    Kind::of::<array::ddr_passthrough::DdrPassthrough>(),
-    Kind::of::<array::dispatch::Dispatch>(),
-    Kind::of::<array::gemm_array::GemmArray>(),
-    Kind::of::<array::memtile_stream::MemtileStream>(),
-    Kind::of::<array::shim_task::ShimTask>(),
-    Kind::of::<core::conv2d::Conv2d>(),
-    Kind::of::<core::eltwise::Eltwise>(),
-    Kind::of::<core::vector_scalar_mul::VectorScalarMul>(),
-    Kind::of::<core::gemm_core::GemmCore>(),
-    Kind::of::<core::loops::Loop>(),
-    Kind::of::<core::paired_loads::PairedLoads>(),
-    Kind::of::<core::reduce::Reduce>(),
-    Kind::of::<core::softmax::Softmax>(),
+    Kind::of::<array::chain::ChainStage>(Area::Array),
+    Kind::of::<array::core_stream::CoreStream>(Area::Array),
+    Kind::of::<array::ddr_passthrough::DdrPassthrough>(Area::Array),
+    Kind::of::<array::dispatch::Dispatch>(Area::Array),
+    Kind::of::<array::eltwise_array::EltwiseArray>(Area::Array),
+    Kind::of::<array::gemm_array::GemmArray>(Area::Array),
+    Kind::of::<array::memtile_stream::MemtileStream>(Area::Array),
+    Kind::of::<array::shim_task::ShimTask>(Area::Array),
+    Kind::of::<core::conv2d::Conv2d>(Area::Core),
+    Kind::of::<core::eltwise::Eltwise>(Area::Core),
+    Kind::of::<core::vector_scalar_mul::VectorScalarMul>(Area::Core),
+    Kind::of::<core::gemm_core::GemmCore>(Area::Core),
+    Kind::of::<core::loops::Loop>(Area::Core),
+    Kind::of::<core::paired_loads::PairedLoads>(Area::Core),
+    Kind::of::<core::reduce::Reduce>(Area::Core),
+    Kind::of::<core::softmax::Softmax>(Area::Core),
 ];
 
 /// What is said of every kind, beside its own fields.

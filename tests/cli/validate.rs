@@ -84,6 +84,92 @@ fn array_workloads_that_cannot_be_are_refused_with_the_reason() {
     assert!(reason("{kind: ddr_passthrough, words: 5}").contains("multiple of 4096"));
     assert!(reason("{kind: shim_task, direction: mm2s, words: 64, tasks: 2, task: 2}").contains("task: 2"));
     assert!(reason("{kind: memtile_stream, words: 200000}").contains("524288 B"));
+    let eltwise = |rest: &str| reason(&format!("{{kind: eltwise_array, {rest}}}"));
+    assert!(eltwise("op: add, dtype: i8, n: 65536, cores: 16").contains("at most 8 for 2 operands"));
+    assert!(eltwise("op: relu, dtype: i8, n: 65536, cores: 5").contains("expected 1 to 4, 8, 12 or 16"));
+    assert!(eltwise("op: relu, dtype: i8, n: 65537").contains("multiple of 16384, a tile of each core"));
+    assert!(eltwise("op: relu, dtype: i8, n: 320, tile: 20").contains("the lanes of a vector"));
+    assert!(eltwise("op: abs, dtype: bf16, n: 16384").contains("bf16 has copy, relu, add"));
+    // 32 KiB of i32 is more than a core's descriptor moves: told once, not for each of the cores.
+    let large = eltwise("op: relu, dtype: i32, n: 524288, tile: 32768");
+    assert!(
+        large.contains("131072 B, the most is 65532 B") && large.contains("and 31 more errors"),
+        "{large}"
+    );
+}
+
+#[test]
+fn elements_pass_at_the_rate_of_the_streams_that_carry_them() {
+    let rate = |cores: u32, op: &str| {
+        let at = format!("n: 1048576, cores: {cores}, clock_ghz: 1.0, observe: gb_per_s");
+        predicted("GB/s", &format!("{{kind: eltwise_array, op: {op}, dtype: i8, launch: none, {at}}}"))
+    };
+    // A stream carries 4 bytes a cycle; column by column there is one more for each operand.
+    for cores in [1, 2] {
+        let rate = rate(cores, "relu") / f64::from(cores);
+        assert!((3.6..=4.0).contains(&rate), "{cores} cores: {rate} GB/s each");
+    }
+    // Two operands and the result share the 15 GB/s of a laptop's host memory.
+    let add = rate(4, "add");
+    assert!((4.0..=5.0).contains(&add), "{add} GB/s of each operand");
+    assert!(rate(8, "add") > 0.9 * add, "a mem tile in between takes no time once it flows");
+}
+
+/// Sizes, types and numbers of cores beside those of the measurements: a number that makes sense, or a reason.
+#[test]
+fn every_kind_of_the_array_takes_other_sizes() {
+    let mut entries = Vec::new();
+    let mut add =
+        |workload: String| entries.push(entry(&format!("e{}", entries.len()), "1", "us", &workload));
+    for (dtypes, tile) in [
+        ("in: i8, out: i8", [64, 64, 64]),
+        ("in: i8, out: i16", [32, 128, 32]),
+        ("in: i8, out: i32", [16, 32, 64]),
+        ("in: i16, out: i32", [32, 32, 32]),
+        ("in: bf16, out: bf16", [32, 64, 32]),
+        ("in: bf16, out: f32", [64, 32, 64]),
+    ] {
+        for cores in [1, 2, 4, 8, 12, 16] {
+            let [m, k, n] = tile;
+            let (rows, cols) = if cores < 4 { (cores, 1) } else { (4, cores / 4) };
+            let sizes = format!("M: {}, K: {}, N: {}, m: {m}, k: {k}, n: {n}", 2 * m * rows, 2 * k, n * cols);
+            add(format!("{{kind: gemm_array, {dtypes}, {sizes}, cores: {cores}, clock_ghz: 1.{cores}}}"));
+        }
+    }
+    for channels in 1..=8 {
+        add(format!("{{kind: ddr_passthrough, words: 8192, channels: {channels}, profile: desktop-8700g}}"));
+    }
+    for (bytes, objects) in [(32, 1), (64, 3), (4096, 9)] {
+        for through in [false, true] {
+            let sizes = format!("in_bytes: {bytes}, out_bytes: 32, objects: {objects}");
+            add(format!("{{kind: core_stream, {sizes}, through_memtile: {through}}}"));
+        }
+    }
+    for words in [1, 64, 4096] {
+        let stride = if words == 1 { 1 } else { 8 };
+        add(format!("{{kind: memtile_stream, words: {words}, stride_words: {stride}}}"));
+        for (direction, task) in [("mm2s", 0), ("s2mm", 4)] {
+            add(format!(
+                "{{kind: shim_task, direction: {direction}, words: {words}, tasks: 5, task: {task}}}"
+            ));
+        }
+    }
+    for launch in ["bracket", "native", "runlist", "python", "none"] {
+        add(format!("{{kind: dispatch, bytes: 64, launch: {launch}}}"));
+    }
+    for (op, dtype, cores) in [("copy", "i8", 1), ("sub", "i16", 4), ("min", "bf16", 8), ("abs", "i32", 12)] {
+        add(format!(
+            "{{kind: eltwise_array, op: {op}, dtype: {dtype}, n: 49152, cores: {cores}, launch: native}}"
+        ));
+    }
+    let (report, errors) = report(&entries.concat());
+    assert_eq!(errors, "");
+    for row in report["entries"].as_array().expect("rows") {
+        // Less than a second, and more than nothing.
+        let us = row["predicted"].as_f64();
+        assert!(us.is_some_and(|us| (0.01..1e6).contains(&us)), "{row}");
+    }
+    assert_eq!(report["modelled"], report["total"]);
 }
 
 #[test]
@@ -131,6 +217,10 @@ fn nothing_is_dropped() {
     assert_eq!((&rows[0]["predicted"], &rows[0]["error"]), (&1000.0.into(), &0.0.into()));
     assert_eq!(rows[1]["role"], "input");
     assert_eq!((&report["median_abs_error"], &report["p90_abs_error"]), (&0.0.into(), &0.0.into()));
+    let group = serde_json::json!({
+        "name": "core", "entries": 1, "numbers": 1, "median_abs_error": 0.0, "p90_abs_error": 0.0
+    });
+    assert_eq!(report["groups"], serde_json::json!([group]), "what is input or unknown is in no group");
     assert_eq!((&rows[2]["kind"], &rows[2]["predicted"]), (&"telepathy".into(), &Value::Null));
     assert!(rows[2]["reason"].as_str().expect("a reason").contains("telepathy"));
     assert!(rows[3]["reason"].as_str().expect("a reason").contains("no workload"));

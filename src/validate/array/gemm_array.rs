@@ -49,6 +49,10 @@ impl Workload for GemmArray {
     const KIND: &'static str = "gemm_array";
     const QUANTITIES: &'static [&'static str] = &[];
 
+    fn group(&self) -> Option<String> {
+        (self.cores == all()).then(|| format!("whole-array GEMM {}", self.input.0))
+    }
+
     fn simulate(&self, conditions: &Conditions) -> Result<Outcome, String> {
         let fits = |depth| Ok::<_, String>(verify(self.design(depth)?, conditions.device).is_ok());
         let c_depth = match self.c_depth {

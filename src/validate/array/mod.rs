@@ -4,13 +4,16 @@ pub mod chain;
 pub mod core_stream;
 pub mod ddr_passthrough;
 pub mod dispatch;
+pub mod eltwise_array;
 pub mod gemm_array;
 pub mod memtile_stream;
 pub mod shim_task;
 
 use super::workload::Conditions;
 use kiln_dsl::array::lowered::{Channel, Direction};
-use kiln_dsl::array::{Design, DesignBuilder, FifoRef, KernelId, LowerMode, Port, Tile, lower, verify};
+use kiln_dsl::array::{
+    ArrayErrors, Design, DesignBuilder, FifoRef, KernelId, LowerMode, Port, Tile, lower, verify,
+};
 use kiln_dsl::kernel::{Kernel, verify as verify_kernel};
 use kiln_sim::CostOnly;
 use kiln_sim::array::{SimOptions, simulate_with};
@@ -66,7 +69,7 @@ fn run(
     conditions: &Conditions,
 ) -> Result<SimReport, String> {
     let device = conditions.device;
-    let design = verify(design, device).map_err(|e| e.to_string())?;
+    let design = verify(design, device).map_err(|e| first_error(&e))?;
     let lowered = lower(&design, device, mode).map_err(|e| e.to_string())?;
     let mut core =
         CoreExecutor::new(&design.kernels, conditions.core(), Engine::Compiled).map_err(|e| e.to_string())?;
@@ -76,6 +79,14 @@ fn run(
     let mut costs = CostOnly::new(&mut core);
     simulate_with(&design, &lowered, device, &conditions.profile, &mut host, &options, &mut costs)
         .map_err(|e| e.to_string())
+}
+
+/// The first error of a design, which the others are mostly like: cores do the same.
+fn first_error(errors: &ArrayErrors) -> String {
+    match &errors.errors[..] {
+        [one, others @ ..] if !others.is_empty() => format!("{one}\nand {} more errors", others.len()),
+        _ => errors.to_string(),
+    }
 }
 
 /// A kernel of a design.

@@ -3,7 +3,10 @@
 use super::super::names::Dtype;
 use super::super::workload::{Conditions, Outcome, Workload};
 use super::{call, outcome};
-use kiln_dsl::kernel::build::{Alu, Buf, Builder, Element, IntoScalar, Loadable, Ordered, Scalar, Vector};
+use half::bf16;
+use kiln_dsl::kernel::build::{
+    AccFloat, Accum, Alu, Buf, Builder, Element, IntoScalar, Loadable, Ordered, Scalar, Vector,
+};
 use kiln_dsl::kernel::{Elem, Kernel};
 use kiln_dsl::num::{Rounding, Saturation};
 use serde::Deserialize;
@@ -26,9 +29,10 @@ pub struct Eltwise {
     pipelined: bool,
 }
 
+/// What is computed of each element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Op {
+pub enum Op {
     Copy,
     Abs,
     Relu,
@@ -37,6 +41,16 @@ enum Op {
     Sub,
     Max,
     Min,
+}
+
+impl Op {
+    /// Arrays that it reads.
+    pub fn operands(self) -> u32 {
+        match self {
+            Op::Copy | Op::Abs | Op::Relu | Op::AddOffset => 1,
+            Op::Add | Op::Sub | Op::Max | Op::Min => 2,
+        }
+    }
 }
 
 fn yes() -> bool {
@@ -48,19 +62,12 @@ impl Workload for Eltwise {
     const QUANTITIES: &'static [&'static str] = &[];
 
     fn simulate(&self, conditions: &Conditions) -> Result<Outcome, String> {
-        let lanes = 64 / self.dtype.0.bytes();
-        if self.n == 0 || (self.vectorised && !self.n.is_multiple_of(lanes)) {
-            return Err(format!("n: {}, expected a multiple of {lanes}, the lanes of a vector", self.n));
-        }
-        let kernel = match self.dtype.0 {
-            Elem::I8 => self.kernel::<i8, 64>(),
-            Elem::U8 => self.kernel::<u8, 64>(),
-            Elem::I16 => self.kernel::<i16, 32>(),
-            Elem::I32 => self.kernel::<i32, 16>(),
-            other => return Err(format!("dtype: {other}, expected i8, u8, i16 or i32")),
-        };
-        Ok(outcome(call(kernel, &[5, self.n as i32], conditions)?, 0))
+        Ok(outcome(call(self.kernel()?, &[5, self.n as i32], conditions)?, 0))
     }
+}
+
+fn float(x: Vector<'_, bf16, 16>) -> Accum<'_, AccFloat, 16> {
+    x.to_accum()
 }
 
 /// What the loop reads.
@@ -71,14 +78,78 @@ struct Operands<'k, E: Element> {
 }
 
 impl Eltwise {
-    fn kernel<E, const N: usize>(&self) -> Kernel
+    /// As a core of an array computes it: over vectors, with hints, on operands of `n` elements.
+    pub fn on_tile(op: Op, dtype: Dtype, n: u32) -> Eltwise {
+        Eltwise { op, dtype, n, vectorised: true, constant_trips: true, pipelined: true }
+    }
+
+    /// Its kernel: the integers `offset` and `n`, then the operands and the result.
+    ///
+    /// # Errors
+    /// When it has no such form.
+    pub fn kernel(&self) -> Result<Kernel, String> {
+        let elem = self.dtype.0;
+        let lanes = if elem == Elem::Bf16 { 16 } else { 64 / elem.bytes() };
+        if self.n == 0 || (self.vectorised && !self.n.is_multiple_of(lanes)) {
+            return Err(format!(
+                "{} elements of {elem}, expected a multiple of {lanes}, the lanes of a vector",
+                self.n
+            ));
+        }
+        match elem {
+            Elem::I8 => Ok(self.integer::<i8, 64>()),
+            Elem::U8 => Ok(self.integer::<u8, 64>()),
+            Elem::I16 => Ok(self.integer::<i16, 32>()),
+            Elem::I32 => Ok(self.integer::<i32, 16>()),
+            Elem::Bf16 => self.float(),
+            other @ Elem::F32 => Err(format!("dtype: {other}, expected i8, u8, i16, i32 or bf16")),
+        }
+    }
+
+    /// Vectors of 16 bf16, which add up in float accumulators.
+    fn float(&self) -> Result<Kernel, String> {
+        if !self.vectorised || matches!(self.op, Op::Abs | Op::AddOffset) {
+            return Err("dtype: bf16 has copy, relu, add, sub, max and min over vectors".to_owned());
+        }
+        let n = self.n;
+        Ok(Kernel::build("eltwise", Rounding::ConvEven, Saturation::On, |k: &Builder| {
+            k.param_i32("offset");
+            let end = k.param_i32("n");
+            let a = k.input::<bf16>("a", [n]);
+            let b = if self.op.operands() == 2 { k.input::<bf16>("b", [n]) } else { a };
+            let c = k.output::<bf16>("c", [n]);
+            let zero = k.zeros::<bf16, 16>();
+            let end = if self.constant_trips { n.into_scalar(k) } else { end };
+            let body = |i: Scalar<'_>| {
+                let x = a.load::<16>(i);
+                let y = || b.load::<16>(i);
+                match self.op {
+                    Op::Relu => c.store(i, x.max(zero)),
+                    Op::Max => c.store(i, x.max(y())),
+                    Op::Min => c.store(i, x.min(y())),
+                    Op::Add => c.store(i, (float(x) + float(y())).to_vector::<bf16>()),
+                    Op::Sub => c.store(i, (float(x) - float(y())).to_vector::<bf16>()),
+                    Op::Copy | Op::Abs | Op::AddOffset => c.store(i, x),
+                }
+            };
+            if self.pipelined {
+                k.pipelined(n / 16).for_step(0, end, 16, body);
+            } else {
+                k.for_step(0, end, 16, body);
+            }
+        }))
+    }
+
+    fn integer<E, const N: usize>(&self) -> Kernel
     where
         E: Loadable<N> + Alu<N> + Ordered<N>,
     {
         Kernel::build("eltwise", Rounding::ConvEven, Saturation::On, |k: &Builder| {
             let (offset, n) = (k.param_i32("offset"), k.param_i32("n"));
             let sizes = [self.n];
-            let (a, b, c) = (k.input::<E>("a", sizes), k.input::<E>("b", sizes), k.output::<E>("c", sizes));
+            let a = k.input::<E>("a", sizes);
+            let b = if self.op.operands() == 2 { k.input::<E>("b", sizes) } else { a };
+            let c = k.output::<E>("c", sizes);
             let on = Operands { a, b, offset };
             let (step, trips) = if self.vectorised { (N as u32, self.n / N as u32) } else { (1, self.n) };
             let n = if self.constant_trips { self.n.into_scalar(k) } else { n };
