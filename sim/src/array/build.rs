@@ -13,6 +13,7 @@ use super::transport::{Destination, Flow};
 use crate::executor::TileMemories;
 use indexmap::IndexMap;
 use kiln_dsl::array::lowered::{self, Direction, LockUse, Lowered, LoweredTile};
+use kiln_dsl::array::route::route;
 use kiln_dsl::array::{Cascade, Design, FifoId, Tile};
 use kiln_dsl::device::{Device, TileKind};
 use kiln_dsl::sequence;
@@ -233,16 +234,22 @@ impl<'a> Builder<'a> {
     fn flows(&mut self) {
         let lowered = self.lowered;
         let mut ends: IndexMap<(Tile, lowered::Channel), usize> = IndexMap::new();
+        let routing = route(self.device, self.design.columns, &lowered.flows);
+        // `verify` has found a way for every flow of a design; a flow of another lowering may have none.
+        let switches = |flow: usize, destination: usize| {
+            let route = routing.routes.iter().find(|r| r.flow == flow)?;
+            route.switches.get(destination).copied()
+        };
         for (at, flow) in lowered.flows.iter().enumerate() {
             let mm2s = lowered::Channel { direction: Direction::Mm2s, index: flow.from.1 };
             let source = self.flow_end(at, flow.from.0, mm2s);
             *ends.entry((flow.from.0, mm2s)).or_default() += 1;
             let mut destinations = Vec::new();
-            for &(tile, index) in &flow.to {
+            for (to, &(tile, index)) in flow.to.iter().enumerate() {
                 let s2mm = lowered::Channel { direction: Direction::S2mm, index };
                 *ends.entry((tile, s2mm)).or_default() += 1;
                 if let Some(channel) = self.flow_end(at, tile, s2mm) {
-                    let latency: Cycles = self.timing.stream.latency(flow.from.0, tile);
+                    let latency: Cycles = self.timing.stream.latency(switches(at, to).unwrap_or(1));
                     destinations.push(Destination { channel, latency });
                 }
             }
