@@ -96,6 +96,12 @@ pub struct Fifo {
     pub to_stream: Vec<Dim>,
     /// Order in which each consumer's DMA writes an object; empty means linear.
     pub from_stream: Vec<Vec<Dim>>,
+    /// How often the producer's DMA sends each object before the producer gets it back; 1 is the usual.
+    pub repeat: u32,
+    /// Bytes of the producer's objects at start, in order: all of them or none. They count as filled.
+    pub init: Vec<Vec<u8>>,
+    /// Goes through DMAs where the ends could share memory.
+    pub via_dma: bool,
     /// Where the author declared it.
     pub loc: Loc,
 }

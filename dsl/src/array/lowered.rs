@@ -140,6 +140,8 @@ pub struct CoreEnd {
     pub acquire_lock: usize,
     /// Lock given by release.
     pub release_lock: usize,
+    /// What one object counts in these locks: how often it is sent.
+    pub tokens: u8,
 }
 
 /// One operation of a core program after lowering; the same tree as `Stmt`, over lowered ends.

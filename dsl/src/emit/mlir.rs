@@ -199,11 +199,24 @@ fn fifo(out: &mut Writer, fifo: &Fifo) {
     let consumers = list(fifo.consumers.iter().zip(&fifo.from_stream), |(&tile, dims)| {
         format!("{}{}", tile_name(tile), order("dimensionsFromStream", dims))
     });
+    let mut attributes = Vec::new();
+    if fifo.repeat != 1 {
+        attributes.push(format!("repeat_count = {} : i32", fifo.repeat));
+    }
+    if fifo.via_dma {
+        attributes.push("via_DMA = true".to_owned());
+    }
+    let attributes =
+        if attributes.is_empty() { String::new() } else { format!(" {{{}}}", attributes.join(", ")) };
+    let object = memref(&fifo.object);
+    let init = match &fifo.init[..] {
+        [] => String::new(),
+        all => format!(" = [{}]", list(all, |bytes| format!("{} : {object}", dense(&fifo.object, bytes)))),
+    };
     out.line(format_args!(
-        "aie.objectfifo @{}({producer}, {{{consumers}}}, [{}]) : !aie.objectfifo<{}>",
+        "aie.objectfifo @{}({producer}, {{{consumers}}}, [{}]){attributes} : !aie.objectfifo<{object}>{init}",
         fifo.name,
         list(&fifo.depths, u32::to_string),
-        memref(&fifo.object)
     ));
 }
 

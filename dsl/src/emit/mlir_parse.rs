@@ -183,7 +183,7 @@ impl Parser<'_> {
     }
 
     fn function(&mut self) -> Parsed<()> {
-        self.c.expect("private")?;
+        self.c.eat("private");
         let name = self.c.symbol()?.to_owned();
         let types = self.c.list("(", ")", |c| {
             if c.sees("%") {
@@ -196,6 +196,9 @@ impl Parser<'_> {
             self.c.list("(", ")", Cursor::ty)?;
         }
         let linked = self.c.eat("attributes") && self.attributes()?.contains_key("link_with");
+        if self.c.sees("{") {
+            self.c.skip_block()?;
+        }
         self.design.functions.insert(name, MlirFunction { types, linked });
         Ok(())
     }
@@ -266,11 +269,19 @@ impl Parser<'_> {
             self.c.expect("i32")?;
             vec![depth; consumers.len() + 1]
         } else {
-            self.c.list("[", "]", Cursor::integer)?
+            self.c.list("[", "]", |c| {
+                let depth = c.integer()?;
+                if c.eat(":") {
+                    c.ty()?;
+                }
+                Ok(depth)
+            })?
         };
         let depths = MlirDepths { per_end, one_number };
         self.c.expect(")")?;
-        let attributes = self.attributes()?;
+        let mut attributes = self.attributes()?;
+        let repeat = attributes.remove("repeat_count").map(|v| self.integer_of(&v)).transpose()?;
+        let via_dma = attributes.remove("via_DMA").is_some_and(|value| value != "false");
         if let Some((key, _)) = attributes.iter().find(|(_, value)| *value != "false") {
             return Err(self.c.error(format!("a FIFO without `{key}` before this")));
         }
@@ -280,9 +291,20 @@ impl Parser<'_> {
         let Some(object) = object.map(str::to_owned) else {
             return Err(self.c.error("!aie.objectfifo<..> before this"));
         };
-        let fifo = MlirFifo { producer, consumers, depths, object, to_stream, from_stream };
+        let init = if self.c.eat("=") { self.c.list("[", "]", Parser::initial_object)? } else { Vec::new() };
+        let fifo =
+            MlirFifo { producer, consumers, depths, object, to_stream, from_stream, repeat, via_dma, init };
         self.design.fifos.insert(name, fifo);
         Ok(())
+    }
+
+    /// `dense<..> : memref<..>`.
+    fn initial_object(c: &mut Cursor<'_>) -> Parsed<String> {
+        c.expect("dense<")?;
+        let text = c.angle()?;
+        c.expect(":")?;
+        c.ty()?;
+        Ok(text)
     }
 
     fn link(&mut self) -> Parsed<()> {

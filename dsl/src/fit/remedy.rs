@@ -340,6 +340,9 @@ fn lead_through(design: &mut Design, id: FifoId, mem: Tile, depth: u32, from_shi
         depths: vec![depth; 2],
         from_stream: vec![Vec::new()],
         to_stream: Vec::new(),
+        repeat: 1,
+        init: Vec::new(),
+        via_dma: false,
         ..old.clone()
     };
     let (shim_half, sources, targets) = if from_shim {

@@ -122,6 +122,8 @@ pub struct End {
     pub acquire: LockId,
     /// Given by release.
     pub release: LockId,
+    /// What one object counts in these locks.
+    pub tokens: u32,
     /// FIFO, for messages.
     pub fifo: FifoId,
     /// Which end it is, for messages.
@@ -369,7 +371,7 @@ impl Core {
                         self.done += 1;
                         self.waiting_end = Some(*at);
                         self.site = *site;
-                        return Step::Acquire(LockOp { lock: end.acquire, count: *take });
+                        return Step::Acquire(LockOp { lock: end.acquire, count: *take * end.tokens });
                     }
                 }
                 Op::Read(reads) => {
@@ -390,7 +392,7 @@ impl Core {
                     self.overhead += end.advance;
                     self.heads[*at] = (self.heads[*at] + *count as usize) % end.addresses.len();
                     self.done += 1;
-                    return Step::Release(LockOp { lock: end.release, count: *count });
+                    return Step::Release(LockOp { lock: end.release, count: *count * end.tokens });
                 }
                 Op::Call { kernel, args, site } => {
                     self.site = *site;

@@ -68,12 +68,13 @@ impl Flattener<'_, '_> {
                 let addresses: Vec<u32> = buffers.iter().flatten().map(|b| b.address).collect();
                 let (costs, mode) = (&self.builder.timing.core, self.builder.lowered.mode);
                 let (access, advance) = (costs.access(mode, addresses.len()), costs.advance(mode));
-                let (fifo, port) = (*fifo, *port);
+                let (fifo, port, tokens) = (*fifo, *port, u32::from(end.tokens));
                 self.program.ends.push(End {
                     memory,
                     addresses,
                     acquire,
                     release,
+                    tokens,
                     fifo,
                     port,
                     access,

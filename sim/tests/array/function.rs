@@ -1,7 +1,9 @@
 //! The right bytes arrive, twice the same way.
 
 use crate::support::*;
-use kiln_dsl::array::{CoreBuilder, DesignBuilder, KernelId, MemType, ObjectId, Port, WordRef};
+use kiln_dsl::array::{
+    CoreBuilder, DesignBuilder, KernelId, LowerMode, MemType, ObjectId, Port, WordRef, lower,
+};
 use kiln_dsl::kernel::Elem;
 use kiln_sim::array::{UNINITIALISED, simulate};
 use kiln_sim::trace::Event;
@@ -42,6 +44,71 @@ fn real_kernels_run_in_place_and_take_their_time() {
             // Four vectors of 64 bytes, each at least a load and a store of 32 bytes twice.
             assert!(kernel.cycles >= kernel.calls * 8, "{kernel:?}");
         }
+    }
+}
+
+/// Host, mem tile, one core, host; what comes to the mem tile, or what the core makes, goes on `times` times.
+fn repeated(times: u32, depth: u32, by_core: bool) -> Ready {
+    let d = DesignBuilder::new("repeated", "Each object goes on several times.");
+    d.columns(1);
+    let copy = d.kernel(copy_kernel("copy", 64));
+    let first = d.fifo("l2", shim(0), [mem(0)], i8s(64)).depth(depth);
+    let input = d.fifo("l1", mem(0), [core(0, 0)], i8s(64));
+    d.link([first], [input]);
+    let output = d.fifo("out", core(0, 0), [shim(0)], i8s(64)).depth(depth);
+    if by_core {
+        output.repeat(times)
+    } else {
+        input.repeat(times)
+    };
+    pass(&d, core(0, 0), copy, input, output);
+    let objects = 5;
+    d.sequence(|s| {
+        let x = s.buffer("x", i8s(64 * objects));
+        let y = s.buffer("y", i8s(64 * objects * times));
+        s.copy_linear(x, first, 0, u64::from(64 * objects));
+        s.copy_linear(y, output, 0, u64::from(64 * objects * times));
+        s.wait(output);
+    });
+    Ready::new(d.build())
+}
+
+#[test]
+fn a_repeated_object_arrives_as_often_as_it_is_sent() {
+    for (times, depth, by_core) in [(3, 2, false), (3, 1, false), (2, 3, true), (4, 1, true)] {
+        let mut ready = repeated(times, depth, by_core);
+        for mode in [LowerMode::Dynamic, LowerMode::Static] {
+            ready.lowered = lower(&ready.design, &ready.device, mode).unwrap();
+            let x = ramp(320);
+            let mut host = [x.clone(), vec![0; 320 * times as usize]];
+            ready.run(&mut host, &[50]).unwrap_or_else(|e| panic!("{times} {depth} {by_core}: {e}"));
+            let expected: Vec<u8> = x.chunks(64).flat_map(|object| object.repeat(times as usize)).collect();
+            assert_eq!(host[1], expected, "{times} {depth} {by_core}");
+        }
+    }
+}
+
+#[test]
+fn initial_objects_are_there_before_any_producer() {
+    for via_dma in [false, true] {
+        let d = DesignBuilder::new("filled", "A producer without a program has objects from the start.");
+        d.columns(1);
+        let copy = d.kernel(copy_kernel("copy", 64));
+        let objects = [ramp(64), vec![7; 64], vec![9; 64]];
+        let input = d.fifo("filled", core(0, 1), [core(0, 0)], i8s(64)).depth(3).init(objects.clone());
+        if via_dma {
+            input.via_dma();
+        }
+        let output = d.fifo("out", core(0, 0), [shim(0)], i8s(64));
+        pass(&d, core(0, 0), copy, input, output);
+        d.sequence(|s| {
+            let y = s.buffer("y", i8s(192));
+            s.copy_linear(y, output, 0, 192);
+            s.wait(output);
+        });
+        let mut host = [vec![0; 192]];
+        Ready::new(d.build()).run(&mut host, &[50]).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(host[0], objects.concat());
     }
 }
 

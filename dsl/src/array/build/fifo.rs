@@ -41,6 +41,22 @@ impl<'d> FifoRef<'d> {
         self.edit(|f| f.to_stream = collect(dims))
     }
 
+    /// Each object is sent `times` before the producer gets it back: `repeat_count`. Always through DMAs.
+    pub fn repeat(self, times: u32) -> Self {
+        self.edit(|f| f.repeat = times)
+    }
+
+    /// Bytes of the producer's objects at start, which count as filled: one block an object, as many as the
+    /// producer's depth.
+    pub fn init(self, objects: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        self.edit(|f| f.init = objects.into_iter().collect())
+    }
+
+    /// Through DMAs also where both ends could share memory: `via_DMA`.
+    pub fn via_dma(self) -> Self {
+        self.edit(|f| f.via_dma = true)
+    }
+
     /// Order in which the DMA of `consumer` writes an object: (size, stride) in elements,
     /// outermost first. A tile that consumes nothing here is recorded and refused by verify.
     pub fn from_stream(self, consumer: Tile, dims: impl IntoIterator<Item = (u32, u32)>) -> Self {

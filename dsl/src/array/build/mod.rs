@@ -103,6 +103,9 @@ impl DesignBuilder {
             consumers,
             object,
             to_stream: Vec::new(),
+            repeat: 1,
+            init: Vec::new(),
+            via_dma: false,
             loc: Loc::caller(),
         });
         FifoRef::new(self, FifoId((design.fifos.len() - 1) as u32))

@@ -91,7 +91,9 @@ pub(super) fn core(
             Port::Consume => (consumer, producer),
         };
         let buffers = (place.first_buffer..place.first_buffer + pool.depth as usize).collect();
-        ends.push((fifo, port, CoreEnd { memory: pool.memory, buffers, acquire_lock, release_lock }));
+        let tokens = if port == Port::Produce { byte(pool.repeat) } else { 1 };
+        let end = CoreEnd { memory: pool.memory, buffers, acquire_lock, release_lock, tokens };
+        ends.push((fifo, port, end));
     }
     let used = locals_used(core);
     let locals = used.iter().filter_map(|l| Some((l.0, *locals.get(l)?))).collect();

@@ -1,5 +1,6 @@
 //! Channels, BDs and flows.
 
+use super::LowerMode;
 use super::pools::{DmaEnd, Part, Plan};
 use crate::array::ir::{Design, FifoId, Port, Tile};
 use crate::array::lowered::{Bd, Channel, ChannelProgram, Direction, Flow, LockUse};
@@ -8,6 +9,7 @@ use crate::device::{Device, TileKind};
 use indexmap::IndexMap;
 
 /// A BD before it has an id: buffer of the pool, part and lock pair.
+#[derive(Clone, Copy)]
 struct Step {
     buffer: usize,
     part: Part,
@@ -49,14 +51,18 @@ pub(super) fn channels(design: &Design, device: &Device, plan: &Plan) -> (Vec<Ch
     (channels, errors)
 }
 
-/// The steps of an end's program: every buffer, and every part of it that the end moves.
-fn steps(plan: &Plan, end: &DmaEnd) -> Vec<Step> {
+/// The steps of an end's program: every buffer, and every part of it that the end moves, as often as it sends it.
+///
+/// The toolchain of 2026-08, which the static mode follows, lets a single descriptor follow itself instead (mlir-aie
+/// since 2026-05-29); that of 2026-04 writes copies.
+fn steps(plan: &Plan, end: &DmaEnd, mode: LowerMode) -> Vec<Step> {
+    let copies = if end.alone && mode == LowerMode::Static { 1 } else { end.repeat };
     let pool = &plan.pools[end.pool];
     let mut steps = Vec::new();
     for buffer in 0..pool.depth as usize {
         for (pair, &part) in pool.parts.iter().enumerate() {
             if end.part.is_none_or(|own| own == pair) {
-                steps.push(Step { buffer, part, pair });
+                steps.extend((0..copies).map(|_| Step { buffer, part, pair }));
             }
         }
     }
@@ -67,6 +73,7 @@ fn steps(plan: &Plan, end: &DmaEnd) -> Vec<Step> {
 pub(super) fn programs(
     device: &Device,
     plan: &Plan,
+    mode: LowerMode,
     channels: &[Channel],
     places: &[PoolPlace],
 ) -> (IndexMap<Tile, Vec<ChannelProgram>>, Vec<ArrayError>) {
@@ -80,7 +87,7 @@ pub(super) fn programs(
         let dma = device.tile_dma(kind);
         let ids = dma.bds_of_channel(u32::from(channel.index));
         let group = taken.entry((end.tile, ids.start)).or_insert(0);
-        let bds = bds(plan, end, places[end.pool], ids.start + *group);
+        let bds = bds(plan, steps(plan, end, mode), end, places[end.pool], ids.start + *group);
         *group += bds.len() as u32;
         by_tile.entry(end.tile).or_default().push(ChannelProgram { channel, bds });
     }
@@ -96,16 +103,16 @@ pub(super) fn programs(
     (by_tile, errors)
 }
 
-fn bds(plan: &Plan, end: &DmaEnd, place: PoolPlace, first_id: u32) -> Vec<Bd> {
+fn bds(plan: &Plan, steps: Vec<Step>, end: &DmaEnd, place: PoolPlace, first_id: u32) -> Vec<Bd> {
     let pool = &plan.pools[end.pool];
-    let steps = steps(plan, end);
     let count = steps.len();
     steps
         .into_iter()
         .enumerate()
         .map(|(at, step)| {
-            let producer = LockUse { lock: place.first_lock + 2 * step.pair, count: 1 };
-            let consumer = LockUse { lock: place.first_lock + 2 * step.pair + 1, count: 1 };
+            let tokens = u8::try_from(end.tokens).unwrap_or(u8::MAX);
+            let producer = LockUse { lock: place.first_lock + 2 * step.pair, count: tokens };
+            let consumer = LockUse { lock: place.first_lock + 2 * step.pair + 1, count: tokens };
             let (acquire, release) = match end.port {
                 Port::Produce => (consumer, producer),
                 Port::Consume => (producer, consumer),

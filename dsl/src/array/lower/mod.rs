@@ -157,7 +157,7 @@ pub(crate) fn buffers_wanted(design: &Design, plan: &Plan, mode: LowerMode, tile
             wanted.push(Wanted {
                 name: format!("{}_buff_{k}", pool.name),
                 request: Request { bytes: pool.object.bytes(), ..Request::default() },
-                init: None,
+                init: pool.init.get(k as usize).cloned(),
                 pool: Some(at),
                 local: None,
             });
@@ -259,7 +259,7 @@ pub(crate) fn allocate(design: &Design, device: &Device, mode: LowerMode) -> (Lo
     }
     let (channels, over) = dma::channels(design, device, &plan);
     errors.extend(over);
-    let (programs, over) = dma::programs(device, &plan, &channels, &places);
+    let (programs, over) = dma::programs(device, &plan, mode, &channels, &places);
     errors.extend(over);
     for (tile, program) in programs {
         if let Some(lowered) = tiles.get_mut(&tile) {
@@ -334,12 +334,14 @@ fn locks(
     for at in creation_order(plan, mode, tile) {
         let pool = &plan.pools[at];
         let max = device.locks.max_value();
-        if pool.depth > max {
-            errors.push(ArrayError::LockInit { tile, fifo: pool.name.clone(), depth: pool.depth, max });
+        let filled = (pool.init.len() as u32).min(pool.depth) * pool.repeat;
+        let all = pool.depth * pool.repeat;
+        if all > max {
+            errors.push(ArrayError::LockInit { tile, fifo: pool.name.clone(), depth: all, max });
         }
         let mut pairs = Vec::new();
         for k in 0..pool.parts.len() {
-            for (role, init) in [("prod", pool.depth), ("cons", 0)] {
+            for (role, init) in [("prod", all - filled), ("cons", filled)] {
                 pairs.push(Lock {
                     name: format!("{}_{role}_lock_{k}", pool.name),
                     id: u8::try_from(id).unwrap_or(u8::MAX),

@@ -35,6 +35,10 @@ pub(crate) struct Pool {
     pub depth: u32,
     /// What each lock pair guards: the whole object, or the parts of a split or join.
     pub parts: Vec<Part>,
+    /// How often each object is sent: its locks count sendings.
+    pub repeat: u32,
+    /// Content of the first buffers at start.
+    pub init: Vec<Vec<u8>>,
 }
 
 /// The end of a FIFO that a DMA channel serves.
@@ -52,6 +56,12 @@ pub(crate) struct DmaEnd {
     pub part: Option<usize>,
     /// Order of access, in elements of the pool's object.
     pub dims: Vec<Dim>,
+    /// How often it sends each object.
+    pub repeat: u32,
+    /// Whether it needs one descriptor only, which can follow itself.
+    pub alone: bool,
+    /// What each descriptor takes and gives of its locks.
+    pub tokens: u32,
 }
 
 impl DmaEnd {
@@ -127,11 +137,14 @@ impl<'d> LinkView<'d> {
     }
 
     /// The FIFO whose object the shared buffers hold, and whether that is the target: the target
-    /// of a join, the source of a split, else the larger object, the source if equal.
+    /// of a join, the source of a split, else a target with initial objects, else the larger object, the source if
+    /// equal.
     pub fn owner(&self) -> (FifoId, bool) {
         let (source, target) = (self.link.sources[0], self.link.targets[0]);
         let elements = |id: FifoId| self.design.fifo(id).object.elements();
-        let at_target = self.is_join() || (!self.is_split() && elements(target) > elements(source));
+        let filled = !self.design.fifo(target).init.is_empty();
+        let at_target =
+            self.is_join() || (!self.is_split() && (filled || elements(target) > elements(source)));
         if at_target { (target, true) } else { (source, false) }
     }
 
@@ -154,6 +167,12 @@ impl<'d> LinkView<'d> {
                 len_bytes: to.saturating_sub(u64::from(from)) * element,
             })
             .collect()
+    }
+
+    /// How often what comes goes on: what the first target that repeats says.
+    pub fn repeat(&self) -> u32 {
+        let times = self.link.targets.iter().map(|&t| repeat(self.design.fifo(t)));
+        times.into_iter().find(|&times| times != 1).unwrap_or(1)
     }
 
     /// The part that a source (or target) moves; `None` when it moves the whole object.
@@ -180,7 +199,7 @@ pub(crate) fn shared_memory(design: &Design, device: &Device, id: FifoId) -> Opt
     let [consumer] = fifo.consumers[..] else { return None };
     let reordered = !fifo.to_stream.is_empty() || fifo.from_stream.iter().any(|d| !d.is_empty());
     let linked = LinkView::all(design).any(|v| v.link.sources.contains(&id) || v.link.targets.contains(&id));
-    if reordered || linked {
+    if reordered || linked || fifo.via_dma || fifo.repeat != 1 {
         None
     } else if device.core_reaches(consumer, fifo.producer) {
         Some(fifo.producer)
@@ -197,8 +216,9 @@ const MODELLED_DEPTH: u32 = 255;
 
 /// Depths that the toolchain builds from one number, producer first.
 ///
-/// A mem tile gets the number. A core gets one object more than it ever acquires at once, to fill or drain the
-/// next meanwhile, except that it keeps one if both are one. So do ends that share memory: they get the number.
+/// A mem tile gets the number, and so does a producer whose objects are filled at start. A core gets one object more
+/// than it ever acquires at once, to fill or drain the next meanwhile, except that it keeps one if both are one. So do
+/// ends that share memory: they get the number.
 pub(crate) fn derived_depths(design: &Design, device: &Device, id: FifoId, number: u32) -> Vec<u32> {
     let fifo = design.fifo(id);
     let shared = shared_memory(design, device, id).is_some();
@@ -216,12 +236,18 @@ pub(crate) fn derived_depths(design: &Design, device: &Device, id: FifoId, numbe
         largest
     };
     let end = |tile: Tile| match largest_acquire(tile) {
+        _ if tile == fifo.producer && !fifo.init.is_empty() => number,
         _ if shared || device.tile_kind(tile) != Some(TileKind::Core) => number,
         0 => number,
         1 if number == 1 => 1,
         acquired => acquired + 1,
     };
     std::iter::once(fifo.producer).chain(fifo.consumers.iter().copied()).map(end).collect()
+}
+
+/// How often an object is sent.
+fn repeat(fifo: &Fifo) -> u32 {
+    fifo.repeat.clamp(1, MODELLED_DEPTH)
 }
 
 /// Objects that an end holds.
@@ -289,13 +315,19 @@ pub(crate) fn plan(design: &Design, device: &Device) -> Plan {
         if !plan.by_end.iter().any(|(known, _)| *known == key) {
             plan.by_end.push((key, pool));
         }
+        let part = link.and_then(|l| l.part_of(end.fifo, end.port == Port::Produce));
+        let alone = plan.pools[pool].depth == 1 && (part.is_some() || plan.pools[pool].parts.len() == 1);
+        let fills_link = link.filter(|l| end.port == Port::Consume && l.link.sources[0] == end.fifo);
         plan.ends.push(DmaEnd {
             fifo: end.fifo,
             port: end.port,
             tile: end.tile,
             pool,
-            part: link.and_then(|l| l.part_of(end.fifo, end.port == Port::Produce)),
+            part,
             dims: end.dims.to_vec(),
+            repeat: if end.port == Port::Produce { repeat(design.fifo(end.fifo)) } else { 1 },
+            alone,
+            tokens: fills_link.map_or(1, |l| l.repeat()),
         });
     }
     plan
@@ -311,6 +343,8 @@ impl Plan {
             object: fifo.object.clone(),
             depth: depth(fifo, 0),
             parts: vec![Part { offset_bytes: 0, len_bytes: fifo.object.bytes() }],
+            repeat: 1,
+            init: fifo.init.clone(),
         });
         let pool = self.pools.len() - 1;
         self.by_end.push(((id, Port::Produce, 0), pool));
@@ -319,9 +353,11 @@ impl Plan {
 
     /// Makes the pool of an end, unless a link gives it another end's.
     fn own_pool(&mut self, design: &Design, device: &Device, end: &EndOf<'_>) {
-        let object = design.fifo(end.fifo).object.clone();
+        let fifo = design.fifo(end.fifo);
+        let object = fifo.object.clone();
         let whole = vec![Part { offset_bytes: 0, len_bytes: object.bytes() }];
-        let parts = match link_of(design, end.fifo, end.port, end.tile) {
+        let link = link_of(design, end.fifo, end.port, end.tile);
+        let parts = match link {
             None => whole,
             Some(link) if link.owner() == (end.fifo, end.port == Port::Produce) => link.parts(),
             Some(_) => return,
@@ -334,6 +370,12 @@ impl Plan {
             object,
             depth: if at_shim { 0 } else { end.depth },
             parts,
+            repeat: match (link, end.port) {
+                (Some(link), _) => link.repeat(),
+                (None, Port::Produce) => repeat(fifo),
+                (None, Port::Consume) => 1,
+            },
+            init: if end.port == Port::Produce && !at_shim { fifo.init.clone() } else { Vec::new() },
         });
         self.by_end.push(((end.fifo, end.port, end.consumer), self.pools.len() - 1));
     }

@@ -4,7 +4,7 @@ use super::{LowerError, LowerMode, lower, preview};
 use crate::array::lowered::{LoweredJson, TileJson};
 use crate::array::{Design, examples, verify};
 use crate::device::Device;
-use crate::emit::{design_of_mlir, parse_mlir};
+use crate::emit::{design_of_mlir, emit_mlir, parse_mlir};
 use serde_json::{Value, json};
 
 /// The toolchain's lowering, its flows in order: those have none.
@@ -100,6 +100,11 @@ impl Text {
     }
 
     fn lower(&self, mode: LowerMode) -> LoweredJson {
+        let design = self.design();
+        LoweredJson::new(&design, &preview(&design, Device::npu1(), mode), mode)
+    }
+
+    fn design(&self) -> Design {
         let tiles = ["00", "01", "02", "03", "04", "11", "12", "13", "33"];
         let mut text = String::from("module {\naie.device(npu1) {\n");
         for tile in tiles {
@@ -116,8 +121,7 @@ impl Text {
             ));
         }
         text.push_str("\n}\n}\n");
-        let design = design_of(&text, "text");
-        LoweredJson::new(&design, &preview(&design, Device::npu1(), mode), mode)
+        design_of(&text, "text")
     }
 }
 
@@ -256,6 +260,85 @@ fn a_split_and_a_join_go_part_by_part() {
              out_buff_2+0x64:13>14 out_buff_2+64x128:14>9",
         ]
     );
+}
+
+fn locks(tile: &TileJson) -> Vec<(&str, u8)> {
+    tile.locks.iter().map(|l| (l.name.as_str(), l.init)).collect()
+}
+
+#[test]
+fn neighbours_use_dmas_where_they_are_told_to() {
+    for attribute in ["via_DMA = true", "repeat_count = 1 : i32"] {
+        let fifo = format!(
+            "aie.objectfifo @f(%t02, {{%t03}}, 2 : i32) {{{attribute}}} : !aie.objectfifo<memref<64xi32>>"
+        );
+        let text = Text::new(&fifo).core("02", "f", "Produce", 1).core("03", "f", "Consume", 1);
+        let lowered = text.lower(LowerMode::Static);
+        assert_eq!(buffers(&lowered.tiles["0,3"]), ["f_cons_buff_0", "f_cons_buff_1"], "{attribute}");
+        assert_eq!(lowered.flows.len(), 1);
+    }
+}
+
+/// mlir-aie, AIEObjectFifoStatefulTransform: locks count sendings, and BDs are written out for each of them but a single
+/// one.
+#[test]
+fn a_repeated_object_is_sent_from_one_buffer() {
+    let lowered = |depth: u32, mode| {
+        let fifo = format!(
+            "aie.objectfifo @f(%t02, {{%t03}}, [{depth}, 2]) {{repeat_count = 3 : i32}} : \
+             !aie.objectfifo<memref<64xi32>>"
+        );
+        let text = Text::new(&fifo).core("02", "f", "Produce", 1).core("03", "f", "Consume", 1);
+        let lowered = text.lower(mode);
+        assert_eq!(locks(&lowered.tiles["0,2"]), [("f_prod_lock_0", 3 * depth as u8), ("f_cons_lock_0", 0)]);
+        assert_eq!(locks(&lowered.tiles["0,3"])[0], ("f_cons_prod_lock_0", 2));
+        programs(&lowered.tiles["0,2"]).join("")
+    };
+    let twice = "MM2S0 f_buff_0+0x64:0>1 f_buff_0+0x64:1>2 f_buff_0+0x64:2>3 \
+                 f_buff_1+0x64:3>4 f_buff_1+0x64:4>5 f_buff_1+0x64:5>0";
+    assert_eq!(lowered(2, LowerMode::Static), twice);
+    assert_eq!(lowered(2, LowerMode::Dynamic), twice);
+    assert_eq!(lowered(1, LowerMode::Static), "MM2S0 f_buff_0+0x64:0>0");
+    assert_eq!(lowered(1, LowerMode::Dynamic), "MM2S0 f_buff_0+0x64:0>1 f_buff_0+0x64:1>2 f_buff_0+0x64:2>0");
+}
+
+#[test]
+fn a_link_takes_and_gives_as_often_as_it_sends() {
+    let fifos = "aie.objectfifo @in(%t00, {%t01}, 2 : i32) : !aie.objectfifo<memref<128xi32>>
+        aie.objectfifo @a(%t01, {%t02}, 2 : i32) {repeat_count = 3 : i32} : !aie.objectfifo<memref<64xi32>>
+        aie.objectfifo @b(%t01, {%t03}, 2 : i32) {repeat_count = 3 : i32} : !aie.objectfifo<memref<64xi32>>
+        aie.objectfifo.link [@in] -> [@a, @b] ([] [0, 64])";
+    let text = Text::new(fifos).core("02", "a", "Consume", 1).core("03", "b", "Consume", 1);
+    let design = text.design();
+    let lowered = preview(&design, Device::npu1(), LowerMode::Static);
+    let mem = &lowered.tiles[&crate::array::Tile::new(0, 1)];
+    assert!(mem.locks.iter().all(|l| l.init == if l.name.contains("prod_lock") { 6 } else { 0 }), "{mem:?}");
+    let uses: Vec<(String, usize, u8, u8)> = mem
+        .dma
+        .iter()
+        .map(|p| (p.channel.to_string(), p.bds.len(), p.bds[0].acquire.count, p.bds[0].release.count))
+        .collect();
+    assert_eq!(
+        uses,
+        [("S2MM0".to_owned(), 4, 3, 3), ("MM2S0".to_owned(), 6, 1, 1), ("MM2S1".to_owned(), 6, 1, 1)]
+    );
+}
+
+#[test]
+fn initial_objects_are_full_at_the_start() {
+    let fifo = "aie.objectfifo @f(%t02, {%t33}, 2 : i32) : !aie.objectfifo<memref<2x2xi32>> = \
+                [dense<[[0, 1], [2, 3]]> : memref<2x2xi32>, dense<7> : memref<2x2xi32>]";
+    let design = Text::new(fifo).core("33", "f", "Consume", 1).design();
+    let words = |of: [i32; 4]| of.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
+    let content = [words([0, 1, 2, 3]), words([7; 4])];
+    assert_eq!(design.fifos[0].init, content);
+    let lowered = preview(&design, Device::npu1(), LowerMode::Static);
+    let tile = &lowered.tiles[&crate::array::Tile::new(0, 2)];
+    assert_eq!(tile.buffers.iter().filter_map(|b| b.init.clone()).collect::<Vec<_>>(), content);
+    assert_eq!(tile.locks.iter().map(|l| l.init).collect::<Vec<_>>(), [0, 2]);
+    let sound = verify(design, Device::npu1()).unwrap_or_else(|e| panic!("{e}"));
+    let again = design_of(&emit_mlir(&sound, Device::npu1()).expect("text"), "text");
+    assert_eq!(again.fifos[0].init, content);
 }
 
 /// A link of two sizes has the buffers of the larger object, and moves it whole.

@@ -114,6 +114,20 @@ pub enum ArrayError {
     #[error("fifo {fifo}: depth 0 at {tile} ({loc})\n  help: every end needs at least one object")]
     DepthZero { fifo: String, tile: Tile, loc: Loc },
     #[error(
+        "fifo {fifo}: its objects are sent {times} times, expected 1 to {max}, what a lock can count ({loc})"
+    )]
+    Repeat { fifo: String, times: u32, max: u32, loc: Loc },
+    #[error(
+        "fifo {fifo}: initial bytes for {got} objects, its producer {tile} has {depth} ({loc})\n  help: the toolchain fills all objects or none"
+    )]
+    InitCount { fifo: String, tile: Tile, got: usize, depth: u32, loc: Loc },
+    #[error("fifo {fifo}: initial object {at} has {got} B, an object has {bytes} B ({loc})")]
+    ObjectInit { fifo: String, at: usize, got: usize, bytes: u64, loc: Loc },
+    #[error(
+        "fifo {fifo}: {what} at the shim tile {tile}, whose objects are in host memory ({loc})\n  help: {help}"
+    )]
+    AtShim { fifo: String, tile: Tile, what: &'static str, help: &'static str, loc: Loc },
+    #[error(
         "fifo {fifo} has {got} from_stream orders for {consumers} consumers ({loc})\n  help: name a tile that consumes the FIFO"
     )]
     FromStreamCount { fifo: String, got: usize, consumers: usize, loc: Loc },
@@ -198,9 +212,13 @@ pub enum ArrayError {
     )]
     LinkSizes { from: String, to: String, source_bytes: u64, target_bytes: u64, loc: Loc },
     #[error(
-        "link: fifo {fifo} reorders at the end that holds the whole object of a split or join ({loc})\n  help: reorder at the ends of the parts"
+        "link: fifo {fifo} repeats what it joins: the toolchain has no parts for the second time ({loc})\n  help: repeat a FIFO behind the join"
     )]
-    LinkDims { fifo: String, loc: Loc },
+    RepeatOfJoin { fifo: String, loc: Loc },
+    #[error(
+        "link: fifo {one} sends each object {one_times} times, fifo {other} {other_times} times, and both give back parts of one object ({loc})\n  help: give all targets of a split one repeat count"
+    )]
+    RepeatsDiffer { one: String, one_times: u32, other: String, other_times: u32, loc: Loc },
 
     // Resources.
     #[error("tile {tile}: {used} {} channels, it has {limit}: {}\n  help: join or split through a mem tile, share memory between neighbours, or merge FIFOs", direction_name(*.direction), .fifos.join(", "))]

@@ -1,7 +1,7 @@
 //! FIFOs: depths, object sizes, and the orders in which DMAs walk objects.
 
 use super::{ArrayError, Check};
-use crate::array::ir::{Dim, FifoId, Port, Tile};
+use crate::array::ir::{Dim, Fifo, FifoId, Port, Tile};
 use crate::array::lower::{ends_used, link_of, plan};
 use crate::device::{TileDma, TileKind};
 use crate::sequence::Command;
@@ -40,9 +40,39 @@ impl Check<'_> {
             if bytes == 0 || bytes % u64::from(granule) != 0 {
                 self.push(ArrayError::ObjectBytes { fifo: name.clone(), bytes, granule, loc: loc.clone() });
             }
+            self.repeat_and_init(fifo);
             self.ends_in_use(FifoId(at as u32));
         }
         self.transfers();
+    }
+
+    /// What a producer has at start, and how often it sends.
+    fn repeat_and_init(&mut self, fifo: &Fifo) {
+        let (name, tile, loc) = (|| fifo.name.clone(), fifo.producer, || fifo.loc.clone());
+        let at_shim = self.device.tile_kind(tile) == Some(TileKind::Shim);
+        let max = self.device.locks.max_value();
+        if !(1..=max).contains(&fifo.repeat) {
+            self.push(ArrayError::Repeat { fifo: name(), times: fifo.repeat, max, loc: loc() });
+        }
+        if at_shim && fifo.repeat != 1 {
+            let (what, help) = ("a repeat count", "repeat the copy in the runtime sequence");
+            self.push(ArrayError::AtShim { fifo: name(), tile, what, help, loc: loc() });
+        }
+        if fifo.init.is_empty() {
+            return;
+        }
+        if at_shim {
+            let (what, help) = ("initial objects", "write them to the host buffer");
+            self.push(ArrayError::AtShim { fifo: name(), tile, what, help, loc: loc() });
+        }
+        let (got, depth) = (fifo.init.len(), fifo.depths.first().copied().unwrap_or(0));
+        if got as u64 != u64::from(depth) {
+            self.push(ArrayError::InitCount { fifo: name(), tile, got, depth, loc: loc() });
+        }
+        let bytes = fifo.object.bytes();
+        for (at, object) in fifo.init.iter().enumerate().filter(|(_, o)| o.len() as u64 != bytes) {
+            self.push(ArrayError::ObjectInit { fifo: name(), at, got: object.len(), bytes, loc: loc() });
+        }
     }
 
     /// Every end must be moved by something: a core, a link, or the runtime sequence.
@@ -63,7 +93,8 @@ impl Check<'_> {
                     .iter()
                     .filter(|c| c.tile == tile)
                     .any(|c| ends_used(c).contains(&(id, port)));
-                if !used {
+                let filled = port == Port::Produce && !fifo.init.is_empty();
+                if !used && !filled {
                     unused.push((port, tile));
                 }
             }

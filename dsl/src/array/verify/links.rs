@@ -72,7 +72,7 @@ impl Check<'_> {
         let design = self.design;
         let link = view.link;
         let loc = || link.loc.clone();
-        let (owner, at_target) = view.owner();
+        let (owner, _) = view.owner();
         let (offsets, pieces) = match (view.is_join(), view.is_split()) {
             (true, _) => (&link.source_offsets, &link.sources),
             (_, true) => (&link.target_offsets, &link.targets),
@@ -100,14 +100,21 @@ impl Check<'_> {
             }
             expected = part.offset_bytes + part.len_bytes;
         }
-        let reorders = if at_target {
-            !whole.to_stream.is_empty()
-        } else {
-            let at = whole.consumers.iter().position(|&c| c == view.tile());
-            at.and_then(|at| whole.from_stream.get(at)).is_some_and(|d| !d.is_empty())
-        };
-        if reorders {
-            self.push(ArrayError::LinkDims { fifo: whole.name.clone(), loc: loc() });
+        self.link_repeats(view);
+    }
+
+    /// Repeat counts of the targets of a split or join.
+    fn link_repeats(&mut self, view: LinkView<'_>) {
+        let design = self.design;
+        let (link, loc) = (view.link, || view.link.loc.clone());
+        let first = design.fifo(link.targets[0]);
+        if view.is_join() && first.repeat != 1 {
+            self.push(ArrayError::RepeatOfJoin { fifo: first.name.clone(), loc: loc() });
+        }
+        for other in link.targets[1..].iter().map(|&t| design.fifo(t)).filter(|o| o.repeat != first.repeat) {
+            let (one, one_times) = (first.name.clone(), first.repeat);
+            let (other, other_times) = (other.name.clone(), other.repeat);
+            self.push(ArrayError::RepeatsDiffer { one, one_times, other, other_times, loc: loc() });
         }
     }
 

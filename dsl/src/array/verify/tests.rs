@@ -221,6 +221,31 @@ fn orders_of_access() {
 }
 
 #[test]
+fn repeats_and_initial_objects() {
+    has!(relu2(|d| d.fifos[1].repeat = 0), ArrayError::Repeat { times: 0, max: 63, .. });
+    has!(relu2(|d| d.fifos[1].repeat = 64), ArrayError::Repeat { times: 64, .. });
+    has!(relu2(|d| d.fifos[0].repeat = 2), ArrayError::AtShim { what: "a repeat count", .. });
+    has!(
+        relu2(|d| d.fifos[0].init = vec![vec![0; 4096]; 2]),
+        ArrayError::AtShim { what: "initial objects", .. }
+    );
+    // One target of a split sends twice, the other once.
+    has!(relu2(|d| d.fifos[1].repeat = 2), ArrayError::RepeatsDiffer { one_times: 2, other_times: 1, .. });
+    has!(relu2(|d| d.fifos[5].repeat = 2), ArrayError::RepeatOfJoin { .. });
+    let bytes = examples::relu2().fifos[1].object.bytes() as usize;
+    has!(relu2(|d| d.fifos[1].init = vec![vec![0; bytes]]), ArrayError::InitCount { got: 1, depth: 2, .. });
+    has!(
+        relu2(|d| d.fifos[1].init = vec![vec![0; bytes], vec![0; 3]]),
+        ArrayError::ObjectInit { at: 1, got: 3, .. }
+    );
+    // 40 sendings of each of two objects: a lock counts to 63.
+    has!(
+        relu2(|d| [1, 2].iter().for_each(|&f| d.fifos[f].repeat = 40)),
+        ArrayError::LockInit { depth: 80, .. }
+    );
+}
+
+#[test]
 fn links() {
     // The silent one: 500 -> 256 + 256.
     let short = relu2(|d| d.fifos[0].object = i8s(4000));
@@ -232,7 +257,11 @@ fn links() {
     has!(relu2(|d| d.links[0].targets[1] = FifoId(3)), ArrayError::LinkTile { as_target: true, .. });
     has!(relu2(|d| d.links.push(d.links[0].clone())), ArrayError::LinkTwice { .. });
     let reordered = relu2(|d| d.fifos[0].from_stream[0] = vec![Dim { size: 4096, stride: 1 }]);
-    has!(reordered, ArrayError::LinkDims { .. });
+    has!(reordered, ArrayError::DimsCover { visited: 4096, elements: 2048, .. });
+    let by_part = relu2(|d| {
+        d.fifos[0].from_stream[0] = vec![Dim { size: 2, stride: 1024 }, Dim { size: 1024, stride: 1 }]
+    });
+    assert_eq!(errors(by_part), [], "each part is in the order of its own");
     has!(
         dispatch(|d| d.fifos[2].object = i8s(5000)),
         ArrayError::LinkSizes { source_bytes: 5000, target_bytes: 8192, .. }

@@ -80,8 +80,17 @@ impl Check<'_> {
             let one_to_one = parts.len() == 1;
             for &part in parts {
                 let size = |id: FifoId| u128::from(design.fifo(id).object.bytes());
+                // Objects that are there at start come on top of those that a link passes.
+                if [part, whole].iter().any(|&id| !design.fifo(id).init.is_empty()) {
+                    continue;
+                }
+                let times = |id: FifoId| match view.link.targets.contains(&id) {
+                    true => u128::from(design.fifo(id).repeat.max(1)),
+                    false => 1,
+                };
                 // Bytes of the part for each byte of the whole, as a fraction.
                 let (num, den) = if one_to_one { (1, 1) } else { (size(part), size(whole)) };
+                let (num, den) = (num * times(part), den * times(whole));
                 let share = |of: u128| of * num / den.max(1);
                 match (bytes.get(&whole).copied(), bytes.get(&part).copied()) {
                     (Some(all), None) => {
@@ -106,12 +115,18 @@ impl Check<'_> {
 
     fn pass_core(&mut self, at: usize, flows: &Flows, bytes: &mut IndexMap<FifoId, u128>) {
         let core = &self.design.cores[at];
-        let objects =
-            |bytes: u128, fifo: FifoId| bytes / u128::from(self.design.fifo(fifo).object.bytes().max(1));
+        // Bytes on the stream for each object of an end.
+        let size = |fifo: FifoId, port: Port| {
+            let fifo = self.design.fifo(fifo);
+            let times = if port == Port::Produce { fifo.repeat } else { 1 };
+            u128::from(fifo.object.bytes()) * u128::from(times)
+        };
         let mut agreed: Option<(FifoId, u128, RangeInclusive<u128>)> = None;
         let mut errors = Vec::new();
-        for (&(fifo, _), flow) in flows {
-            let Some(total) = bytes.get(&fifo).map(|&b| objects(b, fifo)) else { continue };
+        for (&(fifo, port), flow) in
+            flows.iter().filter(|((fifo, _), _)| self.design.fifo(*fifo).init.is_empty())
+        {
+            let Some(total) = bytes.get(&fifo).map(|&b| b / size(fifo, port).max(1)) else { continue };
             let Some(turns) = flow.turns(total) else {
                 errors.push(ArrayError::ObjectsPerTurn {
                     tile: core.tile,
@@ -150,9 +165,10 @@ impl Check<'_> {
             && turns.start() == turns.end()
             && errors.is_empty()
         {
-            for (&(fifo, _), flow) in flows.iter().filter(|(_, f)| f.held == 0) {
-                let size = u128::from(self.design.fifo(fifo).object.bytes());
-                bytes.entry(fifo).or_insert((flow.before + flow.per_turn * turns.start()) * size);
+            let counted = |id: FifoId| self.design.fifo(id).init.is_empty();
+            for (&(fifo, port), flow) in flows.iter().filter(|((id, _), f)| f.held == 0 && counted(*id)) {
+                let passed = (flow.before + flow.per_turn * turns.start()) * size(fifo, port);
+                bytes.entry(fifo).or_insert(passed);
             }
         }
         errors.into_iter().for_each(|e| self.push(e));

@@ -112,10 +112,18 @@ impl<'t> Cursor<'t> {
         self.name("@", "a symbol (@name)")
     }
 
-    /// A decimal integer.
+    /// An integer, decimal or from `0x` on in hexadecimal.
     pub fn integer(&mut self) -> Result<i64, MlirParseError> {
         self.skip();
         let start = self.at;
+        if self.rest().starts_with("0x") {
+            self.at += 2;
+            let digits = self.run("hexadecimal digits", |c| c.is_ascii_hexdigit())?;
+            return i64::from_str_radix(digits, 16).map_err(|_| {
+                self.at = start;
+                self.error("an integer of 64 bits")
+            });
+        }
         let text = self.run("an integer", |c| c.is_ascii_digit() || c == '-')?;
         text.parse().map_err(|_| {
             self.at = start;
@@ -158,6 +166,26 @@ impl<'t> Cursor<'t> {
             }
         }
         Err(self.error("`>`"))
+    }
+
+    /// Skips `{`, what it encloses, and `}`: the body of a function.
+    pub fn skip_block(&mut self) -> Result<(), MlirParseError> {
+        let start = self.at;
+        let mut depth = 0usize;
+        while !self.at_end() {
+            let c = self.rest().chars().next().unwrap_or_default();
+            self.at += c.len_utf8();
+            match c {
+                '{' => depth += 1,
+                '}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if depth == 0 {
+                return Ok(());
+            }
+        }
+        self.at = start;
+        Err(self.error("a block that ends"))
     }
 
     /// The text up to the next top-level `,` or `}` of an attribute dictionary.

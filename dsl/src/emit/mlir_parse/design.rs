@@ -65,6 +65,12 @@ pub struct MlirFifo {
     pub to_stream: Vec<Dim>,
     /// Order in which each consumer's DMA writes.
     pub from_stream: Vec<Vec<Dim>>,
+    /// `repeat_count`.
+    pub repeat: Option<i64>,
+    /// `via_DMA`.
+    pub via_dma: bool,
+    /// The text between the brackets of each `dense<..>`.
+    pub init: Vec<String>,
 }
 
 /// The depths of a FIFO. One number and a list of equal ones compare equal.

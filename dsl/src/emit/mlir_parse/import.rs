@@ -123,12 +123,20 @@ impl Import<'_> {
 
     fn fifos(&mut self) -> Imported<Vec<Fifo>> {
         let fifo = |(name, f): (&String, &super::MlirFifo)| {
+            let place = || format!("fifo {name}");
+            let object = mem_type(&f.object, place)?;
+            let init: Imported<Vec<Vec<u8>>> =
+                f.init.iter().map(|text| initial(text, &object, place)).collect();
             Ok(Fifo {
                 name: name.clone(),
                 producer: f.producer,
                 consumers: f.consumers.clone(),
                 depths: f.depths.per_end.iter().map(|&d| positive(d)).collect(),
-                object: mem_type(&f.object, || format!("fifo {name}"))?,
+                repeat: f.repeat.map_or(1, positive),
+                init: init?,
+                // A repeat count of 1 does the same.
+                via_dma: f.via_dma || f.repeat.is_some(),
+                object,
                 to_stream: f.to_stream.clone(),
                 from_stream: f.from_stream.clone(),
                 loc: Loc::UNKNOWN,
@@ -480,7 +488,8 @@ fn mem_type(text: &str, place: impl Fn() -> String) -> Imported<MemType> {
     };
     let inner = text.strip_prefix("memref<").and_then(|t| t.strip_suffix('>')).ok_or_else(error)?;
     let shape = inner.split(',').next().unwrap_or_default();
-    let (dims, elem) = shape.rsplit_once('x').ok_or_else(error)?;
+    // `memref<i32>` is one element.
+    let (dims, elem) = shape.rsplit_once('x').unwrap_or(("1", shape));
     let elem = match elem {
         "i8" | "si8" => Elem::I8,
         "ui8" => Elem::U8,
