@@ -5,7 +5,7 @@
 //! make up for what earlier ones lost.
 
 use ndarray::parallel::prelude::*;
-use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
 
 /// Largest magnitude of a weight.
 const PEAK: f64 = 127.0;
@@ -23,14 +23,15 @@ fn steps(weight: f64, scale: f32) -> i8 {
 /// with the least sum of squared errors, each weighed by the mean square of its input.
 pub fn clipped_scales(weight: ArrayView2<f32>, peak_scales: &[f32], products: ArrayView2<f32>) -> Vec<f32> {
     let energy: Vec<f64> = products.diag().iter().map(|v| f64::from(*v)).collect();
-    let cost = |n: usize, scale: f32| -> f64 {
+    let cost = |column: &[f32], scale: f32| -> f64 {
         let error = |w: f32| f64::from(w) - f64::from(steps(w.into(), scale)) * f64::from(scale);
-        weight.column(n).iter().zip(&energy).map(|(&w, h)| h * error(w).powi(2)).sum()
+        column.iter().zip(&energy).map(|(&w, h)| h * error(w).powi(2)).sum()
     };
     let shares = (0..=20).map(|i| 1.0 - 0.02 * i as f32);
     let best = |n: usize| {
         let scales = shares.clone().map(|share| peak_scales[n] * share);
-        let costed = scales.map(|scale| (cost(n, scale), scale));
+        let column = weight.column(n).to_vec();
+        let costed = scales.map(|scale| (cost(&column, scale), scale));
         costed.min_by(|a, b| a.0.total_cmp(&b.0)).map_or(peak_scales[n], |best| best.1)
     };
     (0..weight.ncols()).into_par_iter().map(best).collect()
@@ -38,6 +39,12 @@ pub fn clipped_scales(weight: ArrayView2<f32>, peak_scales: &[f32], products: Ar
 
 /// Share of the mean diagonal that is added to `H`, so that it is positive definite and unseen inputs count too.
 const DAMPING: f64 = 0.01;
+
+/// Columns that are rounded together: their errors stay in a cache.
+const COLUMNS: usize = 32;
+
+/// Rows of the factor that are made together.
+const ROWS: usize = 32;
 
 /// Weights rounded one row after the other, the rows with the largest inputs first; each is first moved by what makes
 /// up best for the errors of those before. With `H = R R^T`, `R` upper triangular, the cost is `|R^T e|^2`, and row `k`
@@ -53,21 +60,28 @@ pub fn compensated(weight: ArrayView2<f32>, scales: &[f32], products: ArrayView2
     order.sort_by(|&a, &b| products[(b, b)].total_cmp(&products[(a, a)]));
     let factor = upper_factor(products, &order);
     let mut integers = Array2::zeros(weight.dim());
-    integers.axis_chunks_iter_mut(Axis(1), 64).into_par_iter().enumerate().for_each(|(i, mut integers)| {
-        let columns = i * 64..i * 64 + integers.ncols();
-        let (weight, scales) = (weight.slice(s![.., columns.clone()]), &scales[columns]);
-        let mut errors = Array2::<f64>::zeros(weight.dim());
-        for (at, &k) in order.iter().enumerate() {
-            let known = factor.slice(s![at, ..at]);
-            let moved: Array1<f64> = known.dot(&errors.slice(s![..at, ..])) / factor[(at, at)];
-            for (n, scale) in scales.iter().enumerate() {
-                let exact = f64::from(weight[(k, n)]);
-                let step = steps(exact + moved[n], *scale);
-                integers[(k, n)] = step;
-                errors[(at, n)] = exact - f64::from(step) * f64::from(*scale);
+    integers.axis_chunks_iter_mut(Axis(1), COLUMNS).into_par_iter().enumerate().for_each(
+        |(i, mut integers)| {
+            let columns = i * COLUMNS..i * COLUMNS + integers.ncols();
+            let (weight, scales) = (weight.slice(s![.., columns.clone()]), &scales[columns]);
+            let mut errors = Array2::<f64>::zeros(weight.dim());
+            let mut lost = vec![0.0; scales.len()];
+            for (at, &k) in order.iter().enumerate() {
+                // Row by row, so that it goes through memory in order and over columns side by side. Each column's sum
+                // is still in the order of rows: features do not depend on how the work is cut.
+                lost.fill(0.0);
+                for (share, row) in factor.slice(s![at, ..at]).iter().zip(errors.rows()) {
+                    lost.iter_mut().zip(row).for_each(|(lost, error)| *lost += error * share);
+                }
+                for (n, scale) in scales.iter().enumerate() {
+                    let exact = f64::from(weight[(k, n)]);
+                    let step = steps(exact + lost[n] / factor[(at, at)], *scale);
+                    integers[(k, n)] = step;
+                    errors[(at, n)] = exact - f64::from(step) * f64::from(*scale);
+                }
             }
-        }
-    });
+        },
+    );
     integers
 }
 
@@ -79,13 +93,24 @@ fn upper_factor(products: ArrayView2<f32>, order: &[usize]) -> Array2<f64> {
     let damping = (DAMPING * mean).max(1e-9);
     let back = |i: usize| order[rows - 1 - i];
     let mut lower = Array2::<f64>::zeros((rows, rows));
-    for i in 0..rows {
-        for j in 0..=i {
-            let known = lower.slice(s![i, ..j]).dot(&lower.slice(s![j, ..j]));
-            let h = f64::from(products[(back(i), back(j))]) + if i == j { damping } else { 0.0 };
-            lower[(i, j)] =
-                if i == j { (h - known).max(damping * 1e-3).sqrt() } else { (h - known) / lower[(j, j)] };
+    // What row i has in a column, of what it has before and of that column's row.
+    let entry = |i: usize, j: usize, row: ArrayView1<f64>, other: ArrayView1<f64>| -> f64 {
+        let known = row.slice(s![..j]).dot(&other.slice(s![..j]));
+        let h = f64::from(products[(back(i), back(j))]) + if i == j { damping } else { 0.0 };
+        if i == j { (h - known).max(damping * 1e-3).sqrt() } else { (h - known) / other[j] }
+    };
+    for start in (0..rows).step_by(ROWS) {
+        // A block of rows one after the other; then the columns of these rows in all rows below at once.
+        let end = rows.min(start + ROWS);
+        for (i, j) in (start..end).flat_map(|i| (start..=i).map(move |j| (i, j))) {
+            lower[(i, j)] = entry(i, j, lower.row(i), lower.row(j));
         }
+        let (above, mut below) = lower.view_mut().split_at(Axis(0), end);
+        below.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(at, mut row)| {
+            for j in start..end {
+                row[j] = entry(end + at, j, row.view(), above.row(j));
+            }
+        });
     }
     // R[i, k] = lower[rows - 1 - i, rows - 1 - k], and row k of R^T is its column k.
     Array2::from_shape_fn((rows, rows), |(k, i)| lower[(rows - 1 - i, rows - 1 - k)])
@@ -133,6 +158,51 @@ mod tests {
         // Without correlations there is nothing to make up for.
         let plain = compensated(w.view(), &scales, Array2::eye(48).view());
         assert_eq!(plain, rounded);
+    }
+
+    /// [`compensated`] as one sum after the other.
+    fn plainly(weight: &Array2<f32>, scales: &[f32], products: &Array2<f32>) -> Array2<i8> {
+        let rows = weight.nrows();
+        let mut order: Vec<usize> = (0..rows).collect();
+        order.sort_by(|&a, &b| products[(b, b)].total_cmp(&products[(a, a)]));
+        let mean = products.diag().iter().map(|v| f64::from(*v)).sum::<f64>() / rows as f64;
+        let damping = (DAMPING * mean).max(1e-9);
+        let back = |i: usize| order[rows - 1 - i];
+        let mut lower = Array2::<f64>::zeros((rows, rows));
+        for i in 0..rows {
+            for j in 0..=i {
+                let known = lower.slice(s![i, ..j]).dot(&lower.slice(s![j, ..j]));
+                let h = f64::from(products[(back(i), back(j))]) + if i == j { damping } else { 0.0 };
+                lower[(i, j)] =
+                    if i == j { (h - known).max(damping * 1e-3).sqrt() } else { (h - known) / lower[(j, j)] };
+            }
+        }
+        let mut integers = Array2::zeros(weight.dim());
+        for n in 0..weight.ncols() {
+            let mut errors = vec![0.0; rows];
+            for (at, &k) in order.iter().enumerate() {
+                let factor = |i: usize| lower[(rows - 1 - i, rows - 1 - at)];
+                let lost = (0..at).fold(0.0, |sum, i| sum + errors[i] * factor(i));
+                let exact = f64::from(weight[(k, n)]);
+                let step = steps(exact + lost / factor(at), scales[n]);
+                integers[(k, n)] = step;
+                errors[at] = exact - f64::from(step) * f64::from(scales[n]);
+            }
+        }
+        integers
+    }
+
+    #[test]
+    fn no_integer_depends_on_how_the_work_is_cut() {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(7);
+        for (rows, columns) in [(1, 1), (33, 65), (ROWS, COLUMNS), (100, 70)] {
+            let x = inputs(&mut rng, 200, rows);
+            let w = Array2::from_shape_fn((rows, columns), |_| rng.random_range(-1.0f32..1.0));
+            let scales: Vec<f32> = (0..columns).map(|n| (1.0 + n as f32 / 50.0) / 127.0).collect();
+            let products = x.t().dot(&x);
+            let fast = compensated(w.view(), &scales, products.view());
+            assert_eq!(fast, plainly(&w, &scales, &products), "{rows} x {columns}");
+        }
     }
 
     #[test]
