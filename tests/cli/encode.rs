@@ -81,6 +81,7 @@ fn runs_are_equal_and_machines_change_predictions_only() {
     assert_eq!(features, fs::read(folder.path("b.npy")).expect("written"));
     for report in [&mut first, &mut second] {
         report["wall_s"] = Value::Null;
+        report["prepared_s"] = Value::Null;
         report["features"] = Value::Null;
     }
     assert_eq!(first, second);
@@ -117,6 +118,36 @@ fn the_design_documents_memories_change_no_bit() {
     for (peak, limit) in [("l1_peak_bytes", 32_768), ("l2_peak_bytes", 65_536)] {
         assert!(document[peak].as_u64().is_some_and(|bytes| bytes <= limit), "{peak} of {document}");
     }
+}
+
+#[test]
+fn a_trace_shows_every_dispatch() {
+    let folder = folder();
+    let trace = folder.arg("t.json");
+    let report = encode(&folder, "f.npy", &["--trace", &trace, "--trace-events", "50"]);
+    let plain = encode(&folder, "g.npy", &[]);
+    assert_eq!(report["cycles"], plain["cycles"], "watching changes nothing");
+    assert_eq!((&report["trace"]["file"], &plain["trace"]), (&trace.as_str().into(), &Value::Null));
+    let written = fs::read_to_string(folder.path("t.json")).expect("a trace");
+    let written: Value = serde_json::from_str(&written).expect("JSON");
+    let events = written["traceEvents"].as_array().expect("events");
+    let number = |of: &Value, key: &str| of[key].as_u64().unwrap_or_else(|| panic!("{key} in {of}"));
+    assert!(number(&report["trace"], "events") <= 50 * number(&report, "dispatches"));
+    assert!(number(&report["trace"], "left_out") > 0);
+    let names: Vec<&str> = events.iter().filter_map(|e| e["name"].as_str()).collect();
+    for op in report["ops"].as_array().expect("operations") {
+        let name = op["name"].as_str().expect("a name");
+        let shown = names.iter().filter(|n| **n == name).count() as u64;
+        assert_eq!(shown, number(op, "calls"), "dispatches of {name}");
+    }
+    let waits = report["bottlenecks"].as_array().expect("bottlenecks");
+    assert!(
+        !waits.is_empty() && waits.iter().all(|w| w["text"].as_str().is_some_and(|t| t.contains("waits")))
+    );
+    let [audio, weights] = ["speech.wav", "good.safetensors"].map(|n| folder.arg(n));
+    let model = ["encode", &audio, "--weights", &weights, "--backend", "model", "--trace", &trace];
+    kiln(&model).error(&["--trace: only the simulated array has one"]);
+    kiln(&["encode", &audio, "--weights", &weights, "--trace", &weights]).error(&["would replace an input"]);
 }
 
 #[test]

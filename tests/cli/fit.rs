@@ -110,6 +110,27 @@ fn a_design_over_budget_says_what_is_over() {
 }
 
 #[test]
+fn a_file_of_mlir_has_a_budget_without_code() {
+    let folder = Folder::new();
+    let made = kiln(&["emit", "relu2", "--out", &folder.arg("relu2")]);
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let files = folder.names("relu2");
+    let file = files.iter().find(|n| n.ends_with(".mlir")).expect("the design's MLIR");
+    let file = folder.arg(&format!("relu2/{file}"));
+    let [of_file, of_name] = [&file, "relu2"].map(|design| json(&kiln(&["fit", design, "--json"]).success()));
+    let tiles = |report: &Value| report["tiles"].as_array().expect("tiles").clone();
+    for (file, name) in tiles(&of_file).iter().zip(&tiles(&of_name)) {
+        for resource in ["tile", "kind", "memory", "locks", "bds", "s2mm", "mm2s"] {
+            assert_eq!(file[resource], name[resource], "{resource}");
+        }
+        assert_eq!(file["program"], Value::Null, "code that nobody has seen");
+    }
+    kiln(&["fit", &folder.arg("absent.mlir")]).error(&["absent.mlir", "No such file"]);
+    let wrong = folder.file("wrong.mlir", b"module {\n  aie.device(npu1) {\n    aie.nothing\n  }\n}\n");
+    kiln(&["fit", &wrong]).error(&["wrong.mlir", "line 3"]);
+}
+
+#[test]
 fn unknown_names_are_refused() {
     kiln(&["fit", "nothing"]).error(&["no design is named \"nothing\""]);
     kiln(&["fit", "relu2", "--device", "npu2"]).error(&["npu2", "built in are npu1"]);

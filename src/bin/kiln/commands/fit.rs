@@ -1,6 +1,6 @@
 //! `kiln fit`: what a design takes of every tile.
 
-use super::{design, device};
+use super::{design_or_file, device};
 use anyhow::Result;
 use kiln::dsl::device::Compiler;
 use kiln::fit::fit as budget;
@@ -14,7 +14,9 @@ use std::process::ExitCode;
 /// frames are those of the predicted code. The exit code is 1 when the design does not fit.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Name of the design, as `kiln list --designs` prints it
+    /// Name of the design, as `kiln list --designs` prints it, or a file of MLIR at the level of object FIFOs, whose
+    /// kernels' code is not known
+    #[arg(value_name = "DESIGN|FILE.mlir")]
     design: String,
     /// Device to fit into: a built-in name, or a file with a description
     #[arg(long, value_name = "DEVICE|FILE", default_value = "npu1")]
@@ -33,7 +35,7 @@ pub struct Args {
 /// When there is no such design or device.
 pub fn fit(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     let device = device(&args.device)?;
-    let report = budget(&design(&args.design, &device)?, &device, args.compiler);
+    let report = budget(&design_or_file(&args.design, &device)?, &device, args.compiler);
     if args.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
     } else {

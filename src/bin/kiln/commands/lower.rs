@@ -1,19 +1,12 @@
 //! `kiln lower`: what the toolchain builds from a design.
 
-use super::{design, device};
-use anyhow::{Context, Result, bail};
+use super::{design_or_file, device};
+use anyhow::Result;
 use clap::ValueEnum;
 use kiln::dsl::array::lowered::{LoweredJson, TileJson};
-use kiln::dsl::array::{Design, LowerMode, lower as lower_verified, preview, verify};
-use kiln::dsl::device::Device;
-use kiln::dsl::emit::{design_of_mlir, parse_mlir};
-use std::fs;
+use kiln::dsl::array::{LowerMode, lower as lower_verified, preview, verify};
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
-
-/// Bytes of the longest MLIR file that is read: far beyond a design of object FIFOs.
-const LONGEST_BYTES: u64 = 16 << 20;
 
 /// What the MLIR-AIE toolchain builds from a design: buffers, locks, buffer descriptors, channels and flows
 ///
@@ -67,23 +60,6 @@ pub fn lower(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     out.flush()?;
     eprintln!("error: {errors}");
     Ok(ExitCode::FAILURE)
-}
-
-/// The design of a name, or of a file that ends in `.mlir`.
-fn design_or_file(name: &str, device: &Device) -> Result<Design> {
-    let path = Path::new(name);
-    if path.extension().is_none_or(|e| e != "mlir") {
-        return design(name, device);
-    }
-    let read = || format!("{name}: cannot read the design");
-    let bytes = fs::metadata(path).with_context(read)?.len();
-    if bytes > LONGEST_BYTES {
-        bail!("{name}: {bytes} B, a design has at most {LONGEST_BYTES} B");
-    }
-    let text = fs::read_to_string(path).with_context(read)?;
-    let parsed = parse_mlir(&text).with_context(|| format!("{name}: no design of the subset"))?;
-    let stem = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
-    design_of_mlir(&parsed, &stem, device).with_context(|| format!("{name}: no design"))
 }
 
 fn print(lowered: &LoweredJson, out: &mut dyn Write) -> io::Result<()> {

@@ -12,13 +12,16 @@ pub mod quantize;
 pub mod run;
 pub mod validate;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use kiln::dsl::array::Design;
 use kiln::dsl::device::Device;
+use kiln::dsl::emit::{design_of_mlir, parse_mlir};
 use kiln::kernels::designs;
 use kiln::sim::report::Bottleneck;
+use kiln::sim::trace::Trace;
 use serde::Serialize;
-use std::fs::{File, Permissions};
+use std::fmt;
+use std::fs::{self, File, Permissions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -27,6 +30,26 @@ use std::path::Path;
 fn design(name: &str, device: &Device) -> Result<Design> {
     designs::find_for(name, device)?
         .ok_or_else(|| anyhow!("no design is named \"{name}\"\nhelp: `kiln list --designs` prints the names"))
+}
+
+/// Bytes of the longest MLIR file that is read: far beyond a design of object FIFOs.
+const LONGEST_MLIR_BYTES: u64 = 16 << 20;
+
+/// The design of a name, or of a file that ends in `.mlir`.
+fn design_or_file(name: &str, device: &Device) -> Result<Design> {
+    let path = Path::new(name);
+    if path.extension().is_none_or(|e| e != "mlir") {
+        return design(name, device);
+    }
+    let read = || format!("{name}: cannot read the design");
+    let bytes = fs::metadata(path).with_context(read)?.len();
+    if bytes > LONGEST_MLIR_BYTES {
+        bail!("{name}: {bytes} B, a design has at most {LONGEST_MLIR_BYTES} B");
+    }
+    let text = fs::read_to_string(path).with_context(read)?;
+    let parsed = parse_mlir(&text).with_context(|| format!("{name}: no design of the subset"))?;
+    let stem = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
+    design_of_mlir(&parsed, &stem, device).with_context(|| format!("{name}: no design"))
 }
 
 /// The device of a name, or of a file with a description.
@@ -75,6 +98,32 @@ struct Wait {
     chain: Vec<String>,
     /// All of it in words.
     text: String,
+}
+
+/// A trace that was written, as JSON.
+#[derive(Debug, Serialize)]
+struct TraceFile {
+    file: String,
+    events: usize,
+    left_out: u64,
+}
+
+impl TraceFile {
+    /// Of the traces of runs.
+    fn new<'t>(path: &Path, traces: impl IntoIterator<Item = &'t Trace>) -> TraceFile {
+        let empty = TraceFile { file: path.display().to_string(), events: 0, left_out: 0 };
+        traces.into_iter().fold(empty, |file, trace| TraceFile {
+            events: file.events + trace.events.len(),
+            left_out: file.left_out + trace.dropped,
+            ..file
+        })
+    }
+}
+
+impl fmt::Display for TraceFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "trace of {} events in {}, {} left out", self.events, self.file, self.left_out)
+    }
 }
 
 impl From<&Bottleneck> for Wait {

@@ -2,7 +2,7 @@
 
 use super::Args;
 use super::network::Network;
-use crate::commands::device;
+use crate::commands::{can_write, device};
 use anyhow::{Result, anyhow};
 use kiln::dsl::device::{Device, Profile};
 use kiln::kernels::whisper::audio::{self, Audio};
@@ -34,6 +34,9 @@ impl Inputs {
     pub fn read(args: &Args) -> Result<Inputs> {
         let mut problems = Problems::default();
         let output = args.out.as_deref().map(|path| problems.keep(claim(path, args)));
+        if let Some(path) = &args.trace {
+            problems.keep(not_an_input(path, args, "the trace").and_then(|()| can_write(path)));
+        }
         let audio = problems.keep(audio::read(&args.audio));
         let calibration: Vec<Option<Audio>> =
             args.calibrate.iter().map(|path| problems.keep(audio::read(path))).collect();
@@ -74,6 +77,12 @@ impl Problems {
 
 /// The output, unless it would replace what is read.
 fn claim(path: &Path, args: &Args) -> Result<NpyWriter> {
+    not_an_input(path, args, "the features")?;
+    Ok(NpyWriter::create(path)?)
+}
+
+/// Whether a file to be written is none that is read.
+fn not_an_input(path: &Path, args: &Args, what: &str) -> Result<()> {
     let device = Path::new(&args.device);
     let inputs = args.calibrate.iter().chain(&args.weights).map(PathBuf::as_path);
     let inputs = inputs.chain([args.audio.as_path(), device]);
@@ -82,7 +91,10 @@ fn claim(path: &Path, args: &Args) -> Result<NpyWriter> {
         _ => false,
     };
     if inputs.into_iter().any(same) {
-        return Err(anyhow!("{}: the features would replace an input", path.display()));
+        return Err(anyhow!("{}: {what} would replace an input", path.display()));
     }
-    Ok(NpyWriter::create(path)?)
+    if what != "the features" && args.out.as_deref() == Some(path) {
+        return Err(anyhow!("{}: {what} and the features cannot be one file", path.display()));
+    }
+    Ok(())
 }

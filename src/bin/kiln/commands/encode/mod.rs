@@ -4,6 +4,7 @@ mod inputs;
 mod network;
 mod report;
 
+use super::{TraceFile, write_file};
 use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use inputs::Inputs;
@@ -13,8 +14,10 @@ use kiln::kernels::whisper::plan::Plan;
 use kiln::kernels::whisper::quantise::Quantised;
 use kiln::kernels::whisper::scheme::Scheme;
 use kiln::kernels::whisper::{EncoderWeights, ModelConfig, QuantModel, integer, mel, reference};
-use kiln::predict::Prediction;
+use kiln::predict::{Launch, Prediction};
 use kiln::runner::SimRunner;
+use kiln::sim::array::SimOptions;
+use kiln::sim::trace::{Perfetto, Run};
 use ndarray::{Array2, Axis, concatenate};
 use network::Network;
 use report::{Asked, OnArray, Report};
@@ -67,6 +70,12 @@ pub struct Args {
     /// File to write the features to: 32-bit floats, [windows * positions, d]
     #[arg(long, value_name = "F.npy")]
     out: Option<PathBuf>,
+    /// File for a trace of all dispatches that Perfetto (ui.perfetto.dev) and Chrome show
+    #[arg(long, value_name = "F.json")]
+    trace: Option<PathBuf>,
+    /// Events that the trace keeps of each dispatch, from its start
+    #[arg(long, value_name = "N", default_value_t = 5_000, requires = "trace")]
+    trace_events: usize,
     /// One JSON object instead of a summary
     #[arg(long)]
     json: bool,
@@ -121,7 +130,10 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
 
     let each = plan.as_ref().map_or(1, |plan| plan.dispatches());
     let bar = progress_bar(windows.len() * each);
-    let mut runner = SimRunner::new(&inputs.device, inputs.machine()?);
+    let prepared_s = start.elapsed().as_secs_f64();
+    let trace_events = if args.trace.is_some() { args.trace_events } else { 0 };
+    let options = SimOptions { trace_events, ..SimOptions::default() };
+    let mut runner = SimRunner::new(&inputs.device, inputs.machine()?).with_options(options);
     let (mut features, mut report) = (Vec::with_capacity(windows.len()), EncodeReport::default());
     for (window, input) in windows.iter().enumerate() {
         let mut watch = |at: Progress| {
@@ -158,9 +170,21 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         output.finish(features.view())?;
     }
     let wall_s = start.elapsed().as_secs_f64();
-    let asked = Asked::new(args, &inputs, scheme, windows.len(), wall_s);
-    let prediction = Prediction::new(runner.launches(), &inputs.device, inputs.machine()?);
-    let array = plan.map(|_| OnArray::new(&inputs, windows.len(), &report, &prediction));
+    let launches = runner.launches();
+    if let Some(path) = &args.trace {
+        let trace = Perfetto::new(&inputs.device.name, runs(launches));
+        write_file(path, |file| Ok(serde_json::to_writer(file, &trace)?))?;
+    }
+    let asked = Asked::new(args, &inputs, scheme, windows.len(), [prepared_s, wall_s]);
+    let array = match plan {
+        Some(_) => {
+            let prediction = Prediction::new(launches, &inputs.device, inputs.machine()?);
+            let trace =
+                args.trace.as_ref().map(|path| TraceFile::new(path, launches.iter().map(|l| &l.trace)));
+            Some(OnArray::new(&inputs, windows.len(), &report, &prediction, launches, trace))
+        }
+        None => None,
+    };
     let report = Report { asked, array };
     if args.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
@@ -168,6 +192,15 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         write!(out, "{report}")?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Dispatches one after another, as a trace shows them.
+fn runs(launches: &[Launch]) -> impl Iterator<Item = Run<'_>> {
+    launches.iter().scan(0, |start, launch| {
+        let run = Run { design: &launch.design, start: *start, cycles: launch.cycles, trace: &launch.trace };
+        *start += launch.cycles;
+        Some(run)
+    })
 }
 
 /// What computes a window.
@@ -179,6 +212,9 @@ enum Encoder<'a> {
 /// The designs, if the array is to run them.
 fn plan(args: &Args, inputs: &Inputs, scheme: Scheme) -> Result<Option<Plan>> {
     if args.backend != Backend::Array {
+        if args.trace.is_some() {
+            bail!("--trace: only the simulated array has one\nhelp: leave --backend away, or --trace");
+        }
         return Ok(None);
     }
     let Some(recipe) = scheme.recipe() else {

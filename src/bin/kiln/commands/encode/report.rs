@@ -3,12 +3,13 @@
 use super::inputs::Inputs;
 use super::network::Network;
 use super::{Args, Backend};
+use crate::commands::{TraceFile, Wait};
 use kiln::dsl::device::{Device, TileKind};
 use kiln::kernels::whisper::ModelConfig;
 use kiln::kernels::whisper::encoder::{CoreWork, EncodeReport, OpReport};
 use kiln::kernels::whisper::saved::Stamp;
 use kiln::kernels::whisper::scheme::Scheme;
-use kiln::predict::Prediction;
+use kiln::predict::{Launch, Prediction};
 use serde::Serialize;
 use std::fmt;
 
@@ -58,6 +59,8 @@ pub struct Asked {
     stamp: Option<Stamp>,
     /// What this machine took.
     wall_s: f64,
+    /// Part of it before the first window was encoded: reading, calibrating, quantising.
+    prepared_s: f64,
 }
 
 /// What the array took.
@@ -91,6 +94,32 @@ pub struct OnArray {
     ops: Vec<Op>,
     /// Compute tiles.
     cores: Vec<Core>,
+    /// What the cores of the longest operations wait for, longest operation first.
+    bottlenecks: Vec<OpWait>,
+    /// The trace, if one was asked for.
+    trace: Option<TraceFile>,
+}
+
+/// Operations whose bottleneck is told.
+const LONGEST_OPS: usize = 3;
+
+/// What the cores of an operation wait for longest, in its longest dispatch.
+#[derive(Debug, Serialize)]
+struct OpWait {
+    op: String,
+    #[serde(flatten)]
+    wait: Wait,
+}
+
+/// Of the operations that take longest.
+fn bottlenecks(done: &EncodeReport, launches: &[Launch]) -> Vec<OpWait> {
+    let mut ops: Vec<&OpReport> = done.ops.iter().collect();
+    ops.sort_by_key(|op| std::cmp::Reverse(op.cycles));
+    let wait = |op: &&OpReport| {
+        let longest = launches.iter().rev().filter(|l| l.design == op.name).max_by_key(|l| l.cycles)?;
+        Some(OpWait { op: op.name.clone(), wait: longest.bottleneck.as_ref()?.into() })
+    };
+    ops.iter().filter_map(wait).take(LONGEST_OPS).collect()
 }
 
 #[derive(Debug, Serialize)]
@@ -122,8 +151,14 @@ struct Core {
 }
 
 impl Asked {
-    /// Of an encoding that took `wall_s`.
-    pub fn new(args: &Args, inputs: &Inputs, scheme: Scheme, windows: usize, wall_s: f64) -> Asked {
+    /// Of an encoding that took `wall_s`, and `prepared_s` of them before the first window.
+    pub fn new(
+        args: &Args,
+        inputs: &Inputs,
+        scheme: Scheme,
+        windows: usize,
+        [prepared_s, wall_s]: [f64; 2],
+    ) -> Asked {
         let config = inputs.network.config();
         let path = |p: &std::path::PathBuf| p.display().to_string();
         let reference = args.backend == Backend::Reference;
@@ -162,13 +197,21 @@ impl Asked {
                 Network::Floats(_) => None,
             },
             wall_s,
+            prepared_s,
         }
     }
 }
 
 impl OnArray {
     /// Of dispatches and their prediction.
-    pub fn new(inputs: &Inputs, windows: usize, done: &EncodeReport, prediction: &Prediction) -> OnArray {
+    pub fn new(
+        inputs: &Inputs,
+        windows: usize,
+        done: &EncodeReport,
+        prediction: &Prediction,
+        launches: &[Launch],
+        trace: Option<TraceFile>,
+    ) -> OnArray {
         let (config, device) = (inputs.network.config(), &inputs.device);
         let predicted_ms = prediction.total_ms();
         let macs = windows as u64 * config.macs();
@@ -206,6 +249,8 @@ impl OnArray {
             dispatches: done.dispatches,
             ops: done.ops.iter().map(op).collect(),
             cores: done.cores.iter().map(core).collect(),
+            bottlenecks: bottlenecks(done, launches),
+            trace,
         }
     }
 }
@@ -233,11 +278,12 @@ impl fmt::Display for Report {
                 "\nThe scheme's integers ran on the processor: the array's bits, without its time."
             )?,
         }
+        let Asked { wall_s, prepared_s, .. } = self.asked;
         writeln!(
             f,
-            "{} in {:.1} s",
+            "{} in {:.1} s, after {prepared_s:.1} s of reading, calibrating and quantising",
             if self.array.is_some() { "simulated" } else { "encoded" },
-            self.asked.wall_s
+            wall_s - prepared_s
         )
     }
 }
@@ -331,7 +377,11 @@ impl OnArray {
             self.ddr_bytes as f64 / 1e6
         )?;
         let (l1, l2) = (grouped(self.l1_peak_bytes), grouped(self.l2_peak_bytes));
-        writeln!(f, "fullest core {l1} B of L1, fullest mem tile {l2} B of L2")
+        writeln!(f, "fullest core {l1} B of L1, fullest mem tile {l2} B of L2")?;
+        for OpWait { op, wait } in &self.bottlenecks {
+            writeln!(f, "{op}: {}", wait.text)?;
+        }
+        self.trace.as_ref().map_or(Ok(()), |trace| write!(f, "{trace}"))
     }
 }
 

@@ -1,7 +1,7 @@
 //! One design on the simulated array.
 
 use super::DesignArgs;
-use crate::commands::{Wait, can_write, design as find, device, write_file};
+use crate::commands::{TraceFile, Wait, can_write, design as find, device, write_file};
 use anyhow::{Context, Result, anyhow, bail};
 use kiln::dsl::array::Design;
 use kiln::dsl::device::{Device, Profile};
@@ -121,13 +121,6 @@ struct Core {
     macs: u64,
 }
 
-#[derive(Debug, Serialize)]
-struct TraceFile {
-    file: String,
-    events: usize,
-    left_out: u64,
-}
-
 impl Summary {
     fn new(
         design: &Design,
@@ -152,11 +145,7 @@ impl Summary {
             cycles: k.cycles,
             macs: k.macs,
         });
-        let trace = args.trace.as_ref().map(|path| TraceFile {
-            file: path.display().to_string(),
-            events: report.trace.events.len(),
-            left_out: report.trace.dropped,
-        });
+        let trace = args.trace.as_ref().map(|path| TraceFile::new(path, [&report.trace]));
         Summary {
             design: design.name.clone(),
             device: device.name.clone(),
@@ -218,7 +207,7 @@ impl fmt::Display for Summary {
             )?;
         }
         if let Some(trace) = &self.trace {
-            writeln!(f, "trace of {} events in {}, {} left out", trace.events, trace.file, trace.left_out)?;
+            write!(f, "{trace}")?;
         }
         Ok(())
     }
