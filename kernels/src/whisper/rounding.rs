@@ -64,20 +64,20 @@ pub fn compensated(weight: ArrayView2<f32>, scales: &[f32], products: ArrayView2
         |(i, mut integers)| {
             let columns = i * COLUMNS..i * COLUMNS + integers.ncols();
             let (weight, scales) = (weight.slice(s![.., columns.clone()]), &scales[columns]);
-            let mut errors = Array2::<f64>::zeros(weight.dim());
+            let mut errors = Vec::<f64>::with_capacity(weight.len());
             let mut lost = vec![0.0; scales.len()];
             for (at, &k) in order.iter().enumerate() {
                 // Row by row, so that it goes through memory in order and over columns side by side. Each column's sum
                 // is still in the order of rows: features do not depend on how the work is cut.
                 lost.fill(0.0);
-                for (share, row) in factor.slice(s![at, ..at]).iter().zip(errors.rows()) {
+                for (share, row) in factor.slice(s![at, ..at]).iter().zip(errors.chunks_exact(scales.len())) {
                     lost.iter_mut().zip(row).for_each(|(lost, error)| *lost += error * share);
                 }
                 for (n, scale) in scales.iter().enumerate() {
                     let exact = f64::from(weight[(k, n)]);
                     let step = steps(exact + lost[n] / factor[(at, at)], *scale);
                     integers[(k, n)] = step;
-                    errors[(at, n)] = exact - f64::from(step) * f64::from(*scale);
+                    errors.push(exact - f64::from(step) * f64::from(*scale));
                 }
             }
         },
