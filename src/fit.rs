@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// What a design takes of every tile; program memory and stack frames are those of the schedules that
 /// `compiler` is predicted to make. Those of kernels without a body, as a file of MLIR names them, are unknown.
 pub fn fit(design: &Design, device: &Device, compiler: Compiler) -> FitReport {
-    let model = CoreModel { device, compiler };
+    let model = CoreModel { compiler, ..device.into() };
     let sizes: BTreeMap<&str, CodeBytes> = design
         .kernels
         .iter()

@@ -65,8 +65,9 @@ impl Prepared {
         let design = verify(design.clone(), device)?;
         let lowered = lower(&design, device, LowerMode::default())
             .map_err(|source| DispatchError::Lower { design: name(), source })?;
-        let executor = CoreExecutor::new(&design.kernels, CoreModel { device, compiler }, Engine::Compiled)
-            .map_err(|source| DispatchError::Prepare { design: name(), source })?;
+        let executor =
+            CoreExecutor::new(&design.kernels, CoreModel { compiler, ..device.into() }, Engine::Compiled)
+                .map_err(|source| DispatchError::Prepare { design: name(), source })?;
         Ok(Prepared { design, program, lowered, executor })
     }
 }

@@ -173,7 +173,7 @@ fn simulated(entry: &Entry, case: Case, device: &Device, compiler: Compiler) -> 
         Arg::Local => KernelArg::Memory(entry.local_bytes(param)),
     };
     let mut args: Vec<KernelArg> = case.args.into_iter().enumerate().map(arg).collect();
-    let model = CoreModel { device, compiler };
+    let model = CoreModel { compiler, ..device.into() };
     let on_core = call_on_core(&entry.kernel, &args, model);
     // A kernel that fills a core's memory may not fit it without the care of a design.
     let cost = on_core.or_else(|_| {

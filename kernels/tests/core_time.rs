@@ -16,7 +16,7 @@ struct Time {
 
 fn time(name: &str, compiler: Compiler) -> Time {
     let entry = find(name).unwrap_or_else(|| panic!("no kernel {name}"));
-    let schedule = Schedule::new(&entry.kernel, CoreModel { device: Device::npu1(), compiler });
+    let schedule = Schedule::new(&entry.kernel, CoreModel { compiler, ..Device::npu1().into() });
     let mut time = Time { cycles: schedule.cost.call().cycles, bound: 0 };
     add_loops(&entry.kernel, &schedule, Kernel::BODY, 1, &mut time);
     time

@@ -8,7 +8,7 @@ use super::names;
 use super::report::Role;
 use super::{array, core};
 use kiln_dsl::device::{Compiler, Device, Profile};
-use kiln_sim::core::CoreModel;
+use kiln_sim::core::{CoreModel, Hints};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_yaml::{Mapping, Value};
@@ -32,7 +32,7 @@ impl Conditions<'_> {
 
     /// Cores and compiler, for core time.
     pub fn core(&self) -> CoreModel<'_> {
-        CoreModel { device: self.device, compiler: self.compiler }
+        CoreModel { device: self.device, compiler: self.compiler, hints: Hints::Written }
     }
 }
 

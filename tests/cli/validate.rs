@@ -301,6 +301,89 @@ fn what_cannot_be_built_says_why() {
     assert!(reason(4).contains("phoenix-laptop"), "{}", reason(4));
 }
 
+/// Every kind of one core over its parameters: each has a prediction or says why not, and none panics.
+#[test]
+fn workloads_of_a_core_over_their_parameters() {
+    let mut workloads = Vec::new();
+    for compiler in ["peano", "chess", "ideal"] {
+        for (types, depths) in [
+            ("in: i8, out: i32", [8, 64]),
+            ("in: u8, in_b: i8, out: i8", [8, 64]),
+            ("in: i16, out: i32", [4, 64]),
+            ("in: i16, in_b: i8, out: i16", [4, 64]),
+            ("in: i32, in_b: i16, out: i32", [4, 64]),
+            ("in: bf16, out: f32", [8, 64]),
+            ("in: bf16, out: bf16", [8, 64]),
+        ] {
+            for block in ["[1, 1]", "[2, 1]", "[2, 2]", "[4, 2]", "[4, 4]"] {
+                for k in depths {
+                    let sizes = format!("m: 32, k: {k}, n: 32, block: {block}, compiler: {compiler}");
+                    workloads.push(format!("{{kind: gemm_core, {types}, {sizes}}}"));
+                }
+            }
+        }
+        for (op, dtype) in [("copy", "i8"), ("abs", "i16"), ("add", "i32"), ("max", "u8")] {
+            for flags in ["vectorised: false", "pipelined: true", "constant_trips: false"] {
+                workloads.push(format!(
+                    "{{kind: eltwise, op: {op}, dtype: {dtype}, n: 512, {flags}, compiler: {compiler}}}"
+                ));
+            }
+        }
+        for (dtype, pipelined) in [("i16", true), ("i16", false), ("i32", true), ("i32", false)] {
+            let sizes = format!("n: 2048, pipelined: {pipelined}, compiler: {compiler}");
+            workloads.push(format!("{{kind: vector_scalar_mul, dtype: {dtype}, {sizes}}}"));
+        }
+        for (filter, block, outputs) in
+            [("[1, 1]", 4, 1), ("[3, 3]", 2, 1), ("[3, 3]", 2, 4), ("[1, 1]", 1, 4)]
+        {
+            let sizes = format!("width: 32, in_channels: 64, out_channels: 32, compiler: {compiler}");
+            workloads.push(format!(
+                "{{kind: conv2d, filter: {filter}, block: {block}, outputs: {outputs}, {sizes}}}"
+            ));
+        }
+        workloads.push(format!("{{kind: softmax, n: 512, rows: 2, pipelined: true, compiler: {compiler}}}"));
+        workloads.push(format!("{{kind: reduce, op: max, dtype: i8, n: 512, compiler: {compiler}}}"));
+        workloads.push(format!("{{kind: paired_loads, trips: 100, same_bank: true, compiler: {compiler}}}"));
+    }
+    let entries: Vec<String> =
+        workloads.iter().enumerate().map(|(i, w)| entry(&format!("e{i}"), "1", "cycles", w)).collect();
+    let (report, errors) = report(&entries.concat());
+    assert_eq!(errors, "");
+    for (row, workload) in report["entries"].as_array().expect("a list").iter().zip(&workloads) {
+        let predicted = row["predicted"].as_f64();
+        assert!(predicted.is_some_and(|cycles| cycles > 0.0), "{workload}: {row}");
+    }
+}
+
+/// What compilers do with a loop is a matter of the loop, not of one size of it.
+#[test]
+fn mechanisms_hold_for_other_sizes() {
+    let loops = |workload: &str| {
+        let value = format!("{{kind: {workload}, components: [loop_bundles, loop_vmac]}}");
+        let (report, errors) = report(&entry("one", "[1, 1]", "bundles", &value));
+        let of = |i: usize| {
+            report["entries"][i]["predicted"]
+                .as_f64()
+                .unwrap_or_else(|| panic!("{workload}: {report} {errors}"))
+        };
+        (of(0), of(1))
+    };
+    for sizes in ["m: 64, k: 64, n: 64", "m: 32, k: 128, n: 32"] {
+        let (bundles, products) = loops(&format!("gemm_core, in: i8, out: i32, {sizes}, block: [4, 2]"));
+        assert_eq!(products, 8.0, "{sizes}");
+        assert!(bundles > products, "copies share one slot: {sizes}: {bundles}");
+        // Small loops are doubled.
+        assert_eq!(loops(&format!("gemm_core, in: i8, out: i32, {sizes}, block: [2, 2]")).1, 8.0, "{sizes}");
+    }
+    // Without hint and trips, a loop that carries its sums runs one iteration after another.
+    for channels in [64, 128] {
+        let sizes = format!("width: 32, in_channels: {channels}, out_channels: 64, block: 4");
+        let (hinted, _) = loops(&format!("conv2d, filter: [1, 1], {sizes}, pipelined: true"));
+        let (bare, _) = loops(&format!("conv2d, filter: [1, 1], {sizes}"));
+        assert!(bare >= hinted + 4.0, "{bare} {hinted}");
+    }
+}
+
 #[test]
 fn files_that_are_no_measurements_are_refused() {
     let folder = Folder::new();

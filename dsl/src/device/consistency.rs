@@ -65,6 +65,7 @@ const RANGES: &[(&str, f64, f64)] = &[
     ("core.load_ports", 1.0, BYTE),
     ("core.store_ports", 1.0, BYTE),
     ("core.port_bytes", 1.0, BYTE),
+    ("core.pointer_registers", 1.0, BYTE),
     ("core.vector_registers", 1.0, BYTE),
     ("core.vector_register_bits", 1.0, WORD),
     ("core.accumulators", 1.0, BYTE),

@@ -203,6 +203,8 @@ section! {
         store_ports: u32,
         /// Width of a load or store.
         port_bytes: u32,
+        /// Registers that addresses are made from.
+        pointer_registers: u32,
         /// 512-bit vector registers.
         vector_registers: u32,
         /// Width of one.

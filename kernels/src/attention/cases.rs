@@ -144,7 +144,7 @@ mod tests {
             Arg::Local => KernelArg::Memory(entry.local_bytes(param)),
         };
         let mut args: Vec<KernelArg> = case.args.iter().enumerate().map(argument).collect();
-        let model = CoreModel { device: Device::npu1(), compiler };
+        let model = CoreModel { compiler, ..Device::npu1().into() };
         let cost = run_kernel_on(&entry.kernel, model, Engine::Compiled, &mut args);
         cost.unwrap_or_else(|e| panic!("{e}")).cycles
     }

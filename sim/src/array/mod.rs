@@ -115,7 +115,7 @@ pub fn simulate(
     host: &mut [Vec<u8>],
     options: &SimOptions,
 ) -> Result<SimReport, SimError> {
-    let model = CoreModel { device, compiler: options.compiler };
+    let model = CoreModel { compiler: options.compiler, ..device.into() };
     let mut executor = CoreExecutor::new(&design.kernels, model, CoreEngine::Compiled)
         .map_err(|source| SimError::Prepare { source })?;
     simulate_with(design, lowered, device, profile, host, options, &mut executor)

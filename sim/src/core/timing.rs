@@ -55,11 +55,23 @@ pub struct CoreModel<'d> {
     pub device: &'d Device,
     /// Who schedules.
     pub compiler: Compiler,
+    /// What the C++ tells the compiler of a loop.
+    pub hints: Hints,
+}
+
+/// What the C++ of a kernel tells the compiler of its loops.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hints {
+    /// All that is known: emitted C++ says of each loop how often it runs at least.
+    #[default]
+    Emitted,
+    /// Only what the author said of a loop: C++ written by hand, whose loops may have constant bounds and no hint.
+    Written,
 }
 
 impl<'d> From<&'d Device> for CoreModel<'d> {
     fn from(device: &'d Device) -> CoreModel<'d> {
-        CoreModel { device, compiler: Compiler::default() }
+        CoreModel { device, compiler: Compiler::default(), hints: Hints::default() }
     }
 }
 

@@ -25,6 +25,13 @@ pub struct Conv2d {
     /// Groups of 4 pixels that are accumulated at a time.
     #[serde(default = "block")]
     block: u32,
+    /// Groups of output channels that are accumulated at a time. More than one: pixels may begin anywhere, so that each
+    /// four of them are two loads and a shift, and input channels are the innermost loop.
+    #[serde(default = "one")]
+    outputs: u32,
+    /// The loop of products has the hint that lets a compiler pipeline it: two iterations at least.
+    #[serde(default)]
+    pipelined: bool,
     /// The accumulators are an array whose index is computed at run time, so that it lies in memory.
     #[serde(default)]
     indexed_accumulators: bool,
@@ -36,6 +43,10 @@ fn i8() -> Dtype {
 
 fn block() -> u32 {
     8
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// Pixels of a product, and channels of a group.
@@ -52,10 +63,21 @@ impl Workload for Conv2d {
         let sizes = [
             ("width", self.width, PIXELS * self.block),
             ("in_channels", self.in_channels, GROUP),
-            ("out_channels", self.out_channels, GROUP),
+            ("out_channels", self.out_channels, GROUP * self.outputs.max(1)),
         ];
         if !(1..=8).contains(&self.block) {
             return Err(format!("block: {}, expected 1 to 8 groups of {PIXELS} pixels", self.block));
+        }
+        if self.outputs == 0 || self.outputs * self.block > 8 {
+            return Err(format!(
+                "outputs: {}, expected 1 to {} with block {}",
+                self.outputs,
+                8 / self.block,
+                self.block
+            ));
+        }
+        if self.indexed_accumulators && (self.filter != [1, 1] || self.outputs > 1) {
+            return Err("indexed_accumulators: expected filter [1, 1] and one group of outputs".to_owned());
         }
         for (name, size, of) in sizes {
             if size == 0 || !size.is_multiple_of(of) {
@@ -63,6 +85,8 @@ impl Workload for Conv2d {
             }
         }
         let kernel = match (self.input.0, self.filter) {
+            (Elem::I8, [1, 1] | [3, 3]) if self.outputs > 1 => self.wide(mmul::I8_I8_4X8X8),
+            (Elem::U8, [1, 1] | [3, 3]) if self.outputs > 1 => self.wide(mmul::U8_I8_4X8X8),
             (Elem::I8, [1, 1]) => self.pointwise(mmul::I8_I8_4X8X8),
             (Elem::U8, [1, 1]) => self.pointwise(mmul::U8_I8_4X8X8),
             (Elem::I8, [3, 3]) => self.window(mmul::I8_I8_4X8X8),
@@ -76,7 +100,8 @@ impl Workload for Conv2d {
         let peak = conditions.device.macs_per_cycle.i8_i8();
         let [groups, outputs] = [self.in_channels / GROUP, self.out_channels / GROUP].map(|n| n as i32);
         let chunks = (self.width / (PIXELS * self.block)) as i32;
-        let integers = [groups, outputs, chunks, self.block as i32, 3, 10];
+        let integers =
+            [groups, outputs / self.outputs as i32, chunks, self.block as i32, self.filter[0] as i32, 10];
         let quantities = hot.quantities();
         Ok(Outcome { quantities, ..outcome(call(kernel, &integers, conditions)?, peak) })
     }
@@ -131,15 +156,47 @@ impl Conv2d {
                         }
                         None => {
                             let start = (0..block).map(|_| k.acc_zeros::<Acc32, 32>()).collect::<Vec<_>>();
-                            let sums = k.pipelined(2).fold(sizes.inputs, start, |ic, sums| {
-                                let weights = w.load(oc, ic);
-                                let next = sums.iter().enumerate().map(|(x, &sum)| {
-                                    k.mac(product, sum, a.load(ic, first + x as i32), weights)
-                                });
-                                next.collect()
-                            });
+                            let step =
+                                |ic, sums| pointwise_products(k, product, (a, w), [oc, first, ic], sums);
+                            let sums = match self.pipelined {
+                                true => k.pipelined(2).fold(sizes.inputs, start, step),
+                                false => k.fold(sizes.inputs, start, step),
+                            };
                             store_all(&out, oc, first, sums, sizes.shift);
                         }
+                    }
+                });
+            });
+        })
+    }
+
+    fn wide<L: Element + Loadable<32>>(&self, product: Product<L>) -> Kernel {
+        let [inputs, outputs, pixels] = self.groups();
+        let (block, beside) = (self.block, self.outputs);
+        let taps = self.filter[0] * self.filter[1];
+        let plane = self.filter[0] * (self.width + 2 * PIXELS) * GROUP;
+        Kernel::build("conv2d_wide", Rounding::PosInf, Saturation::On, |k: &Builder| {
+            let a = k.input::<L>("a", [inputs * plane]);
+            let w = k.input_tiles::<i8, 64>("w", [GROUP, GROUP], [outputs / beside * taps, inputs * beside]);
+            let out = k.output_tiles::<u8, 32>("out", [PIXELS, GROUP], [outputs, pixels]);
+            let sizes = Sizes::declare(k);
+            k.for_n(sizes.outputs, |oc| {
+                k.for_n(sizes.chunks, |chunk| {
+                    let start = (0..block * beside).map(|_| k.acc_zeros::<Acc32, 32>()).collect::<Vec<_>>();
+                    let first = chunk * (block * PIXELS * GROUP) as i32;
+                    let sums = k.fold(sizes.filter * sizes.filter, start, |tap, sums| {
+                        let place = [oc * taps as i32 + tap, first + tap * GROUP as i32];
+                        let step = |ic, sums| {
+                            wide_products(k, product, (a, w), place, (ic, plane), [block, beside], sums)
+                        };
+                        match self.pipelined {
+                            true => k.pipelined(2).fold(sizes.inputs, sums, step),
+                            false => k.fold(sizes.inputs, sums, step),
+                        }
+                    });
+                    for (b, sums) in sums.chunks(block as usize).enumerate() {
+                        let group = oc * beside as i32 + b as i32;
+                        store_all(&out, group, chunk * block as i32, sums.to_vec(), sizes.shift);
                     }
                 });
             });
@@ -181,6 +238,40 @@ impl Conv2d {
 }
 
 type Tiles<'k, L> = (TileBuf<'k, L, 32>, TileBuf<'k, i8, 64>, TileBuf<'k, u8, 32>);
+
+/// The sums of a block after the products of input group `ic`.
+fn pointwise_products<'k, L: Element + Loadable<32>>(
+    k: &'k Builder,
+    product: Product<L>,
+    (a, w): (TileBuf<'k, L, 32>, TileBuf<'k, i8, 64>),
+    [oc, first, ic]: [Scalar<'k>; 3],
+    sums: Vec<Sum<'k>>,
+) -> Vec<Sum<'k>> {
+    let weights = w.load(oc, ic);
+    let next = sums.iter().enumerate();
+    next.map(|(x, &sum)| k.mac(product, sum, a.load(ic, first + x as i32), weights)).collect()
+}
+
+/// The sums of `block` fours of pixels for `beside` groups of outputs after the products of input group `ic`: one tap
+/// of the filter with its first pixel.
+fn wide_products<'k, L: Element + Loadable<32>>(
+    k: &'k Builder,
+    product: Product<L>,
+    (a, w): (Buf<'k, L>, TileBuf<'k, i8, 64>),
+    [filter, first]: [Scalar<'k>; 2],
+    (ic, plane): (Scalar<'k>, u32),
+    [block, beside]: [u32; 2],
+    sums: Vec<Sum<'k>>,
+) -> Vec<Sum<'k>> {
+    let at = ic * plane as i32 + first;
+    let fours: Vec<_> =
+        (0..block).map(|x| a.load_unaligned::<32>(at + (x * PIXELS * GROUP) as i32)).collect();
+    let weights: Vec<_> = (0..beside).map(|b| w.load(filter, ic * beside as i32 + b as i32)).collect();
+    let pairs = weights.iter().flat_map(|&w| fours.iter().map(move |&four| (four, w)));
+    sums.into_iter().zip(pairs).map(|(sum, (four, w))| k.mac(product, sum, four, w)).collect()
+}
+
+type Sum<'k> = Accum<'k, Acc32, 32>;
 
 /// A block whose accumulators are read from memory and written back for each product.
 fn pointwise_in_memory<'k, L: Element + Loadable<32>>(

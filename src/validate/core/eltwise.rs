@@ -2,7 +2,7 @@
 
 use super::super::names::Dtype;
 use super::super::workload::{Conditions, Outcome, Workload};
-use super::{call, outcome};
+use super::{call, outcome, yes};
 use half::bf16;
 use kiln_dsl::kernel::build::{
     AccFloat, Accum, Alu, Buf, Builder, Element, IntoScalar, Loadable, Ordered, Scalar, Vector,
@@ -53,10 +53,6 @@ impl Op {
     }
 }
 
-fn yes() -> bool {
-    true
-}
-
 impl Workload for Eltwise {
     const KIND: &'static str = "eltwise";
     const QUANTITIES: &'static [&'static str] = &[];
@@ -91,10 +87,11 @@ impl Eltwise {
         let elem = self.dtype.0;
         let lanes = if elem == Elem::Bf16 { 16 } else { 64 / elem.bytes() };
         if self.n == 0 || (self.vectorised && !self.n.is_multiple_of(lanes)) {
-            return Err(format!(
-                "{} elements of {elem}, expected a multiple of {lanes}, the lanes of a vector",
-                self.n
-            ));
+            let n = self.n;
+            return Err(match self.vectorised {
+                true => format!("n: {n} of {elem}, expected a multiple of {lanes}, the lanes of a vector"),
+                false => format!("n: {n}, expected 1 or more"),
+            });
         }
         match elem {
             Elem::I8 => Ok(self.integer::<i8, 64>()),

@@ -15,11 +15,26 @@ use super::workload::{Conditions, Outcome};
 use kiln_dsl::Verified;
 use kiln_dsl::array::KernelId;
 use kiln_dsl::kernel::ops::{LatencyClass, Machine, form};
-use kiln_dsl::kernel::{Kernel, ParamKind, verify};
+use kiln_dsl::kernel::{Elem, Kernel, ParamKind, verify};
 use kiln_sim::core::{CoreExecutor, CoreModel, Engine, Issued, KernelArg, Schedule, SectionKind};
 use kiln_sim::executor::{ArgValue, CallCost, Cascade, KernelExecutor, TileMemories};
 use place::place;
 use std::sync::Arc;
+
+/// A field that is true if absent.
+fn yes() -> bool {
+    true
+}
+
+/// Lanes of a vector of 512 bits of `dtype`, which `n` elements must fill where they are `vectorised`.
+fn check_lanes(dtype: Elem, n: u32, vectorised: bool) -> Result<(), String> {
+    let lanes = 64 / dtype.bytes();
+    match n > 0 && (!vectorised || n.is_multiple_of(lanes)) {
+        true => Ok(()),
+        false if vectorised => Err(format!("n: {n}, expected a multiple of {lanes}, the lanes of a vector")),
+        false => Err(format!("n: {n}, expected 1 or more")),
+    }
+}
 
 /// Calls `kernel` once on memory of zeros; `integers` are its run-time integers in order.
 ///

@@ -2,7 +2,7 @@
 
 use super::super::names::Dtype;
 use super::super::workload::{Conditions, Outcome, Workload};
-use super::{call, outcome};
+use super::{call, check_lanes, outcome, yes};
 use kiln_dsl::kernel::build::{Alu, Builder, Element, IntoScalar, Loadable, Ordered};
 use kiln_dsl::kernel::{Elem, Kernel};
 use kiln_dsl::num::{Rounding, Saturation};
@@ -32,10 +32,6 @@ enum Op {
     Argmax,
 }
 
-fn yes() -> bool {
-    true
-}
-
 /// Iterations that the source code promises the compiler.
 const PROMISED_TRIPS: u32 = 8;
 
@@ -44,13 +40,10 @@ impl Workload for Reduce {
     const QUANTITIES: &'static [&'static str] = &[];
 
     fn simulate(&self, conditions: &Conditions) -> Result<Outcome, String> {
-        let lanes = 64 / self.dtype.0.bytes();
         if self.vectorised && self.op == Op::Argmax {
             return Err("op: argmax of vectors, expected `vectorised: false`".to_owned());
         }
-        if self.n == 0 || (self.vectorised && !self.n.is_multiple_of(lanes)) {
-            return Err(format!("n: {}, expected a multiple of {lanes}, the lanes of a vector", self.n));
-        }
+        check_lanes(self.dtype.0, self.n, self.vectorised)?;
         let kernel = match self.dtype.0 {
             Elem::I8 => self.kernel::<i8, 64>(),
             Elem::U8 => self.kernel::<u8, 64>(),

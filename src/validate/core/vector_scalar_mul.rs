@@ -1,9 +1,9 @@
 //! `vector_scalar_mul`: each element times one number.
 
 use super::super::workload::{Conditions, Outcome, Workload};
-use super::{call, hot_loop, outcome};
-use kiln_dsl::kernel::Kernel;
+use super::{call, check_lanes, hot_loop, outcome, yes};
 use kiln_dsl::kernel::build::{Acc32, Acc64, Builder};
+use kiln_dsl::kernel::{Elem, Kernel};
 use kiln_dsl::num::{Rounding, Saturation};
 use serde::Deserialize;
 
@@ -28,10 +28,6 @@ enum Dtype {
     I32,
 }
 
-fn yes() -> bool {
-    true
-}
-
 /// Iterations that the source code promises the compiler.
 const PROMISED_TRIPS: u32 = 16;
 
@@ -40,10 +36,8 @@ impl Workload for VectorScalarMul {
     const QUANTITIES: &'static [&'static str] = &["loop_bundles", "loop_vmac"];
 
     fn simulate(&self, conditions: &Conditions) -> Result<Outcome, String> {
-        let lanes = if self.dtype == Dtype::I16 { 32 } else { 16 };
-        if self.n == 0 || (self.vectorised && !self.n.is_multiple_of(lanes)) {
-            return Err(format!("n: {}, expected a multiple of {lanes}, the lanes of a vector", self.n));
-        }
+        let elem = if self.dtype == Dtype::I16 { Elem::I16 } else { Elem::I32 };
+        check_lanes(elem, self.n, self.vectorised)?;
         let macs = &conditions.device.macs_per_cycle;
         let peak = if self.dtype == Dtype::I16 { macs.i16_i16() } else { macs.i32_i16() };
         let kernel = self.kernel();

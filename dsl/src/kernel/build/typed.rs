@@ -135,7 +135,8 @@ impl FloatVector<bf16, 16> for AccFloat {}
 impl FloatVector<f32, 16> for AccFloat {}
 
 macro_rules! mul_impl {
-    ($lt:ty, $le:ident, $rt:ty, $re:ident, $kind:ident, $lane:ty, $lanes:literal, $vmuls:literal) => {
+    ($lt:ty, $le:ident, $rt:ty, $re:ident, $kind:ident, $lane:ty, $lanes:literal, $halves:literal,
+     $vmuls:literal) => {
         impl Product<$lt, $rt, $lanes> for $kind {}
     };
 }

@@ -205,10 +205,14 @@ pub(super) fn fill(t: &mut Table) {
     acc_move_shapes!(moves);
 
     macro_rules! muls {
-        ($lt:ty, $le:ident, $rt:ty, $re:ident, $kind:ident, $lane:ty, $lanes:literal, $vmuls:literal) => {{
+        ($lt:ty, $le:ident, $rt:ty, $re:ident, $kind:ident, $lane:ty, $lanes:literal, $halves:literal,
+         $vmuls:literal) => {{
             let (l, r) = (Type::vector(Elem::$le, $lanes), Type::vector(Elem::$re, $lanes));
             let a = Type::accum(AccKind::$kind, $lanes);
-            let one = |mn| vec![vec(mn, LatencyClass::Vmac, $vmuls)];
+            let one = |mn| {
+                let halved = ($halves > 0).then(|| m("vshuffle", MV, LatencyClass::VectorAlu, $halves));
+                halved.into_iter().chain([vec(mn, LatencyClass::Vmac, $vmuls)]).collect()
+            };
             t.pure(
                 Opcode::Mul,
                 &[l, r],

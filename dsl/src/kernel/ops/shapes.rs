@@ -123,14 +123,16 @@ macro_rules! acc_move_shapes {
     };
 }
 
-/// Lanewise products: `left type, Elem, right type, Elem, AccKind, lane type, lanes, vmuls`.
+/// Lanewise products: `left type, Elem, right type, Elem, AccKind, lane type, lanes, vshuffles, vmuls`. The multiplier
+/// takes 16 bits: 32-bit operands are shuffled into their upper and lower halves, each half is multiplied (aie_api
+/// `detail/aie2/mul_acc64.hpp`, mlir-aie `AIEVecToLLVM`).
 macro_rules! mul_shapes {
     ($m:ident) => {
-        $m!(i8, I8, i8, I8, Acc32, i32, 32, 1);
-        $m!(i16, I16, i16, I16, Acc32, i32, 32, 1);
-        $m!(i16, I16, i16, I16, Acc64, i64, 16, 1);
-        $m!(i32, I32, i16, I16, Acc64, i64, 16, 1);
-        $m!(i32, I32, i32, I32, Acc64, i64, 16, 2);
+        $m!(i8, I8, i8, I8, Acc32, i32, 32, 0, 1);
+        $m!(i16, I16, i16, I16, Acc32, i32, 32, 0, 1);
+        $m!(i16, I16, i16, I16, Acc64, i64, 16, 0, 1);
+        $m!(i32, I32, i16, I16, Acc64, i64, 16, 2, 2);
+        $m!(i32, I32, i32, I32, Acc64, i64, 16, 4, 4);
     };
 }
 

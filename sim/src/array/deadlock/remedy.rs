@@ -129,7 +129,7 @@ impl Search<'_> {
         let mut host = case.host.to_vec();
         let mut executor: Box<dyn KernelExecutor> = if depends_on_data(design, lowered) {
             Box::new({
-                let model = CoreModel { device: case.device, compiler: case.options.compiler };
+                let model = CoreModel { compiler: case.options.compiler, ..case.device.into() };
                 CoreExecutor::new(&design.kernels, model, Engine::Compiled).ok()?
             })
         } else {

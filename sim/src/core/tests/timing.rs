@@ -15,7 +15,7 @@ fn cycles(kernel: &Verified<Kernel>, integers: &[i32]) -> u64 {
 
 /// Costs of the loops under a compiler, outer ones first.
 fn loops_by(compiler: Compiler, kernel: &Verified<Kernel>) -> Vec<LoopCost> {
-    let cost = KernelCost::new(kernel, CoreModel { device: Device::npu1(), compiler });
+    let cost = KernelCost::new(kernel, CoreModel { compiler, ..Device::npu1().into() });
     let all = kernel.ops.iter().enumerate().filter(|(_, op)| op.opcode == Opcode::For);
     all.map(|(i, _)| cost.of_loop(OpId(i as u32))).collect()
 }

@@ -198,7 +198,7 @@ mod tests {
             c.store(0, sum.srs::<i32>(0));
         });
         let kernel = verify(kernel).expect("a kernel that verifies");
-        KernelCost::new(&kernel, CoreModel { device: Device::npu1(), compiler: Compiler::Ideal })
+        KernelCost::new(&kernel, CoreModel { compiler: Compiler::Ideal, ..Device::npu1().into() })
     }
 
     fn memory(tile: usize, address: u32, bytes: u32) -> ArgValue {

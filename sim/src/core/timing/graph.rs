@@ -7,7 +7,7 @@ use super::select::{Selection, uses_srs_unit};
 use super::{accumulates, flow_cycles, is_accumulator};
 use kiln_dsl::device::Device;
 use kiln_dsl::kernel::ops::{Effect, LatencyClass, Machine, Opcode, Slot, spec};
-use kiln_dsl::kernel::{AccKind, Kernel, OpData, OpId, ParamId, Type, ValueId, access};
+use kiln_dsl::kernel::{AccKind, Address, Kernel, OpData, OpId, ParamId, ParamKind, Type, ValueId, access};
 use smallvec::SmallVec;
 
 /// One machine instruction.
@@ -50,6 +50,13 @@ impl Node {
             earliest: 0,
             issued: 0,
         }
+    }
+}
+
+impl Node {
+    /// Whether it multiplies.
+    fn is_product(&self) -> bool {
+        matches!(self.class, LatencyClass::Vmac | LatencyClass::VmacFloat)
     }
 }
 
@@ -146,6 +153,8 @@ pub(super) struct Builder<'k> {
     around: Option<Stepping>,
     /// The index that scalar accesses share an offset register for.
     shared: Option<ValueId>,
+    /// The index from which the addresses of local arrays are made in each iteration.
+    indexed: Option<ValueId>,
 }
 
 impl<'k> Builder<'k> {
@@ -166,6 +175,7 @@ impl<'k> Builder<'k> {
             offsets: Vec::new(),
             around: None,
             shared: None,
+            indexed: None,
         }
     }
 
@@ -180,6 +190,17 @@ impl<'k> Builder<'k> {
         params.sort_unstable();
         params.dedup();
         self.shared = Some(index).filter(|_| params.len() > 1);
+    }
+
+    /// Local arrays are accessed at an address that each iteration makes from `index`, so that nothing is known of where
+    /// the next one accesses them.
+    pub fn index_locals(&mut self, index: Option<ValueId>) {
+        self.indexed = index;
+    }
+
+    fn is_indexed(&self, address: &Address) -> bool {
+        let scratch = self.kernel.param(address.param).kind == ParamKind::Scratch;
+        scratch && address.terms.iter().any(|term| Some(term.0) == self.indexed)
     }
 
     /// The graph of `count` iterations of the loop `data` whose body is `ops`, with what they pass on to
@@ -252,13 +273,26 @@ impl<'k> Builder<'k> {
         let accessed = self.selection.accesses(op).map(|op| self.kernel.op(op));
         let nodes = self.stages(op, &stages, accessed);
         let first: Vec<usize> = nodes.first().cloned().unwrap_or_default();
-        let last: Vec<usize> = nodes.last().cloned().unwrap_or_default();
+        let last: Vec<usize> = match nodes.last() {
+            // Products that add up: the last one has the sum.
+            Some(sums) if self.graph.nodes[sums[0]].is_product() => sums[sums.len() - 1..].to_vec(),
+            last => last.cloned().unwrap_or_default(),
+        };
         for &value in &data.operands {
-            self.use_value(value, &first);
+            // A sum goes into the product, whatever comes before that.
+            let product = nodes.last().and_then(|sums| sums.first());
+            match product
+                .filter(|&&n| is_accumulator(self.kernel.ty(value)) && self.graph.nodes[n].is_product())
+            {
+                Some(&product) => self.use_value(value, &[product]),
+                None => self.use_value(value, &first),
+            }
         }
         for &(value, coefficient) in accessed.iter().flat_map(|d| d.address.iter()).flat_map(|a| &a.terms) {
-            let shares = self.shared == Some(value) && accessed.is_some_and(is_scalar_access);
+            let indexed = accessed.and_then(|d| d.address.as_ref()).is_some_and(|a| self.is_indexed(a));
+            let shares = indexed || self.shared == Some(value) && accessed.is_some_and(is_scalar_access);
             if let Some(offset) = self.offset(op, value, coefficient, shares) {
+                let offset = if indexed { self.pointer(op, offset) } else { offset };
                 first.iter().for_each(|&node| self.flow(offset, node, Type::Scalar, 0));
             }
         }
@@ -297,6 +331,14 @@ impl<'k> Builder<'k> {
         made.iter().for_each(|&from| self.flow(from, scale.unwrap_or(node), Type::Scalar, 0));
         self.offsets.push((value, coefficient, node));
         Some(node)
+    }
+
+    /// The pointer of an offset: an access of several parts has no room for both.
+    fn pointer(&mut self, op: OpId, offset: usize) -> usize {
+        let one = Node::new("padd", &[Slot::St, Slot::Ldb, Slot::Lda], LatencyClass::ScalarAlu);
+        let node = self.add_free(Node { op: Some(op), ..one });
+        self.flow(offset, node, Type::Scalar, 0);
+        node
     }
 
     /// Says which registers the instructions that make `value` write: together, all of it.
@@ -352,8 +394,12 @@ impl<'k> Builder<'k> {
                     node.also |= SRS_UNIT;
                 }
                 let at = self.add_free(node);
-                for &before in added.last().into_iter().flatten() {
-                    self.flow(before, at, Type::Scalar, 0);
+                let before = added.last().map_or(&[][..], Vec::as_slice);
+                for (i, &from) in before.iter().enumerate() {
+                    let is_product = self.graph.nodes[at].is_product();
+                    if !is_product || multiplies(i, before.len(), stage.len(), machine.times) {
+                        self.flow(from, at, Type::Scalar, 0);
+                    }
                 }
                 // Several products of one operation add up in one accumulator.
                 if let (Some(&before), Some(_)) = (stage.last(), accumulates(machine.latency)) {
@@ -539,6 +585,9 @@ impl<'k> Builder<'k> {
     }
 
     fn meets_after(&self, earlier: &Access, later: &Access, along: Stepping) -> Option<u32> {
+        if matters(earlier, later) && self.is_indexed(earlier.address) {
+            return Some(1);
+        }
         // A term made in the loop may have any value in the next iteration.
         meets_after(earlier, later, along, |value| self.sources[value.index()].is_empty())
     }
@@ -564,6 +613,16 @@ impl Graph {
                 node.tail = node.tail.max(device.latency_cycles(node.class));
             }
         }
+    }
+}
+
+/// Whether product `n` of `products` takes half `i` of `halves`: of one operand, or of the left and then of the right
+/// one. The products go through the left halves once and through the right ones each time.
+fn multiplies(i: usize, halves: usize, n: usize, products: u8) -> bool {
+    match i / 2 {
+        _ if halves < 2 => true,
+        0 => i == n * 2 / usize::from(products).max(1),
+        _ => i - 2 == n % 2,
     }
 }
 

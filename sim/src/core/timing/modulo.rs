@@ -2,12 +2,12 @@
 //! and registers. An iteration starts every *interval* cycles; the least one is bound by resources and
 //! by recurrences, and grows until registers fit.
 
-use super::compiler::{Names, Pipelining};
-use super::graph::{Edge, Graph};
-use super::registers::{Parts, RegisterFile, lifetimes, most_live};
+use super::compiler::{Names, Pipelining, SEARCHED_INTERVALS};
+use super::graph::{Edge, Graph, Node};
+use super::registers::{Lifetime, Parts, RegisterFile, lifetimes, most_live};
 use super::resources::{Mask, resource_bound};
 use kiln_dsl::device::Device;
-use kiln_dsl::kernel::ops::Slot;
+use kiln_dsl::kernel::ops::{LatencyClass, Slot};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -81,7 +81,7 @@ impl Graph {
                 limit = Limit::Search;
                 continue;
             };
-            plan.sink(self);
+            plan.sink(self, how.names == Names::One);
             let length = self.length(&plan.cycles);
             if length.div_ceil(interval) > how.stages_max {
                 limit = Limit::Stages;
@@ -103,6 +103,69 @@ impl Graph {
             return Some(Pipelined { cycles, slots, interval, length, limit, copies, live });
         }
         None
+    }
+
+    /// Pipelines a loop before registers are allocated: values that live longer than an interval are copied, and so are
+    /// `pointers`, all in the move slot. Gives the loop with its copies. `None` when no interval in reach fits.
+    pub fn pipeline_with_copies(
+        &self,
+        device: &Device,
+        how: Pipelining,
+        room: &super::list::Room,
+        pointers: u32,
+    ) -> Option<(Graph, Pipelined)> {
+        let (least, mut limit) = self.least_interval();
+        let free = |file| room.most.get(file).saturating_sub(room.held.get(file));
+        let free = Parts { vector: free(RegisterFile::Vector), accumulator: free(RegisterFile::Accumulator) };
+        for interval in least..=least + SEARCHED_INTERVALS {
+            let Some(mut plan) = Plan::search(self, interval) else { continue };
+            plan.sink(self, false);
+            let lives = lifetimes(self, device, &plan.cycles, interval, how.names);
+            let live = most_live(&lives, interval);
+            if self.length(&plan.cycles).div_ceil(interval) > how.stages_max || live.over(&free).is_some() {
+                continue;
+            }
+            let mut graph = self.clone();
+            const MOVE: &[Slot] = &[Slot::Mv];
+            let copies = self.copies(&lives, interval);
+            let vmov = Node::new("vmov", MOVE, LatencyClass::VectorAlu);
+            let mov = Node::new("mov", MOVE, LatencyClass::ScalarAlu);
+            graph.nodes.extend(std::iter::repeat_n(vmov, copies as usize));
+            graph.nodes.extend(std::iter::repeat_n(mov, pointers as usize));
+            let (with_copies, busy) = graph.least_interval();
+            if with_copies > interval {
+                limit = busy;
+            }
+            let reach = with_copies.max(interval)..=with_copies.max(interval) + SEARCHED_INTERVALS;
+            let (mut plan, interval) = reach.into_iter().find_map(|i| Some((Plan::search(&graph, i)?, i)))?;
+            plan.sink(&graph, false);
+            let length = graph.length(&plan.cycles);
+            if length.div_ceil(interval) > how.stages_max {
+                return None;
+            }
+            let Plan { cycles, slots, .. } = plan;
+            return Some((graph, Pipelined { cycles, slots, interval, length, limit, copies: 1, live }));
+        }
+        None
+    }
+
+    /// Copies of vectors that live longer than an interval, one for each further one.
+    fn copies(&self, lives: &[Lifetime], interval: u32) -> u32 {
+        let names = |l: &Lifetime| u32::try_from(l.length()).unwrap_or(1).div_ceil(interval).max(1);
+        let vectors = lives.iter().filter(|l| l.def.file == RegisterFile::Vector);
+        let (mut copies, mut last) = (0, None::<(usize, u32)>);
+        for life in vectors {
+            let more = names(life) - 1;
+            // Parts of one value are copied together.
+            let before = last.filter(|&(node, _)| {
+                node + 1 == life.node
+                    && self.nodes[node].op.is_some()
+                    && self.nodes[node].op == self.nodes[life.node].op
+            });
+            copies += more.saturating_sub(before.map_or(0, |(_, more)| more));
+            last = Some((life.node, more.max(before.map_or(0, |(_, more)| more))));
+        }
+        copies
     }
 
     /// The interval that resources and recurrences allow, and which of them it is.
@@ -259,13 +322,14 @@ impl Plan {
 
     /// Issues instructions as late as their readers allow where that takes fewer registers: loads
     /// above all, which read none.
-    fn sink(&mut self, graph: &Graph) {
+    /// With `one` name a value, also those that hold one longer than an interval.
+    fn sink(&mut self, graph: &Graph, one: bool) {
         for _ in 0..SINK_ROUNDS {
             let mut nodes: Vec<usize> = (0..graph.nodes.len()).collect();
             nodes.sort_by_key(|&n| (Reverse(self.cycles[n]), n));
             let mut moved = false;
             for node in nodes {
-                moved |= self.sink_node(graph, node);
+                moved |= self.sink_node(graph, node, one);
             }
             if !moved {
                 break;
@@ -273,7 +337,7 @@ impl Plan {
         }
     }
 
-    fn sink_node(&mut self, graph: &Graph, node: usize) -> bool {
+    fn sink_node(&mut self, graph: &Graph, node: usize, one: bool) -> bool {
         let Some(def) = graph.nodes[node].def else { return false };
         let read: u32 = self.preds[node]
             .iter()
@@ -282,7 +346,9 @@ impl Plan {
             .filter_map(|e| graph.nodes[e.from].def)
             .map(|d| d.parts)
             .sum();
-        if read >= def.parts {
+        let neutral = read >= def.parts;
+        let beyond = if one { self.beyond_an_interval(node) } else { 0 };
+        if neutral && beyond == 0 {
             return false;
         }
         let before = |edge: &Edge| i64::from(self.cycles[edge.to]) - weight(edge, self.interval);
@@ -290,7 +356,11 @@ impl Plan {
         let Some(latest) = others.map(before).min() else { return false };
         let (now, slot) = (self.cycles[node], self.slots[node]);
         self.remove(graph, node);
-        let latest = u32::try_from(latest).unwrap_or(0).max(now);
+        let mut latest = u32::try_from(latest).unwrap_or(0).max(now);
+        if neutral {
+            // No further than it must: its operands live longer for it.
+            latest = latest.min(now + beyond);
+        }
         // A schedule repeats after an interval: no later place is better than the first tried.
         let span = latest.saturating_sub(now).min(self.interval - 1);
         let found = (latest - span..=latest)
@@ -300,6 +370,14 @@ impl Plan {
         let (cycle, slot) = found.unwrap_or((now, slot));
         self.place(graph, node, cycle, slot);
         found.is_some()
+    }
+
+    /// Cycles that what a node makes is kept beyond an interval.
+    fn beyond_an_interval(&self, node: usize) -> u32 {
+        let reads = self.succs[node].iter().filter(|e| e.reads_after.is_some());
+        let there = reads.clone().map(|e| e.cycles).min().unwrap_or(0) + self.cycles[node];
+        let last = reads.map(|e| self.cycles[e.to] + self.interval * e.distance).max().unwrap_or(0);
+        (last + 1).saturating_sub(there + self.interval)
     }
 
     /// Whether nothing reads what the edge passes later than its reader does.

@@ -4,7 +4,10 @@
 //! A pipelined loop of known length lends its start (the iterations that fill it) to the straight code
 //! before it and its end to the code after it, where both share bundles with what stands there.
 
-use super::compiler::{overlaps_groups, pipelining, shares_offsets, steps_in_dimensions, unrolled};
+use super::compiler::{
+    Body, Known, Names, indexes_locals, overlaps_groups, pipelining, shares_offsets, steps_in_dimensions,
+    unrolled,
+};
 use super::graph::{Builder, Drain, Graph, Node};
 use super::list::{Room, Straight};
 use super::listing::{Bundle, LoopFacts, Page, Section, SectionKind, bound};
@@ -17,7 +20,9 @@ use super::select::{Selection, constant_trips};
 use super::{CoreModel, LoopCost, flow_cycles, macs_of_block};
 use kiln_dsl::device::Device;
 use kiln_dsl::kernel::ops::{Effect, LatencyClass, Opcode, Slot, spec};
-use kiln_dsl::kernel::{Address, BlockId, Imm, Kernel, LoopHint, OpData, OpId, ParamId, Type, ValueId};
+use kiln_dsl::kernel::{
+    Address, BlockId, Imm, Kernel, LoopHint, OpData, OpId, ParamId, ParamKind, Type, ValueId, access,
+};
 
 /// An innermost loop's schedule.
 enum Inner<'k> {
@@ -174,15 +179,37 @@ impl<'k> Nest<'k> {
         if shares_offsets(self.model.compiler) {
             builder.share_offset(along.index, ops);
         }
-        let count = unrolled(self.model.compiler, hint, trips, is_scalar(self.kernel, ops));
-        let graph = builder.of_loop(data, ops, along, count);
+        let CoreModel { compiler, hints, .. } = self.model;
+        let vector_ops = ops.iter().filter(|&&op| !is_scalar(self.kernel, &[op])).count() as u64;
+        let size = Body { is_scalar: is_scalar(self.kernel, ops), vector_ops };
+        let count = unrolled(compiler, hints, hint, trips, size);
         let trips_min = trips_min / u64::from(count);
+        let known = Known {
+            hint,
+            trips: trips.map(|trips| trips / u64::from(count)),
+            trips_min,
+            counts_only: counts_only(self.kernel, body, ops),
+            carries: !data.results.is_empty(),
+        };
+        if indexes_locals(compiler, hints, &known) {
+            builder.index_locals(along.index);
+        }
+        let mut graph = builder.of_loop(data, ops, along, count);
         let room = Room { most: self.most, held: held(&graph, self.kernel) };
         let sequence = graph.list_schedule(&[], &room);
         let each = graph.sequence_interval(&sequence);
-        let counts_only = counts_only(self.kernel, body, ops);
-        let how = pipelining(self.model.compiler, hint, trips_min, counts_only);
-        let plan = how.and_then(|how| graph.pipeline(self.device(), how, &room, each));
+        let plan = match pipelining(compiler, hints, &known) {
+            Some(how) if how.names == Names::Copied => {
+                let copied = self
+                    .pointers(ops, along)
+                    .and_then(|pointers| graph.pipeline_with_copies(self.device(), how, &room, pointers));
+                copied.filter(|(_, plan)| plan.interval < each).map(|(with_copies, plan)| {
+                    graph = with_copies;
+                    plan
+                })
+            }
+            how => how.and_then(|how| graph.pipeline(self.device(), how, &room, each)),
+        };
         let plan = plan.unwrap_or_else(|| self.sequential(sequence, each));
         let (stages, interval) = (plan.stages(), u64::from(plan.interval));
         let setup = if hint.unroll { 0 } else { guard };
@@ -222,6 +249,36 @@ impl<'k> Nest<'k> {
             Inner::Alone { ops: ops.iter().collect() }
         };
         (inner, vec![section])
+    }
+
+    /// Copies of pointers in a loop of vectors that is pipelined before registers are allocated; `None` when the pointers
+    /// do not fit their registers, which refuses it. An access of more than 256 bits goes through its pointer twice, and
+    /// the second time the pointer may have stepped already: so it has two.
+    fn pointers(&self, ops: &[OpId], along: Stepping) -> Option<u32> {
+        let kernel = self.kernel;
+        let moves = |a: &Address| a.terms.iter().any(|term| Some(term.0) == along.index);
+        let mut streams: Vec<(&Address, bool)> = Vec::new();
+        for data in ops.iter().map(|&op| kernel.op(op)) {
+            let Some(address) = data.address.as_ref().filter(|a| moves(a)) else { continue };
+            if !matches!(data.opcode, Opcode::SLoad | Opcode::SStore)
+                && !streams.iter().any(|s| s.0 == address)
+            {
+                let wide =
+                    access(kernel, data).is_some_and(|a| a.size_bytes > self.device().core.port_bytes());
+                streams.push((address, wide));
+            }
+        }
+        let wide = streams.iter().filter(|s| s.1).count() as u32;
+        let (most, needed) = (self.device().core.pointer_registers(), streams.len() as u32 + wide);
+        // The pointers of what is only accessed around the loop wait in other registers where there is no room.
+        let inside = |param: ParamId| streams.iter().any(|s| s.0.param == param);
+        let around = |data: &&OpData| data.address.as_ref().is_some_and(|a| !inside(a.param));
+        let mut outside: Vec<ParamId> =
+            kernel.ops.iter().filter(around).filter_map(|d| d.address.as_ref()).map(|a| a.param).collect();
+        outside.sort_unstable();
+        outside.dedup();
+        let waiting = (needed + outside.len() as u32).saturating_sub(most);
+        (needed <= most).then_some(wide + if streams.is_empty() { 0 } else { waiting })
     }
 
     /// A loop whose iterations run one after another.
@@ -408,11 +465,14 @@ fn is_scalar(kernel: &Kernel, ops: &[OpId]) -> bool {
     made.map(|&value| kernel.ty(value)).all(|ty| ty == Type::Scalar)
 }
 
-/// Whether the index of a loop does nothing but count and step the pointers of vector accesses.
+/// Whether the index of a loop does nothing but count and step the pointers of vector accesses. The places of a local
+/// array are computed from it.
 fn counts_only(kernel: &Kernel, body: BlockId, ops: &[OpId]) -> bool {
     let Some(&index) = kernel.block(body).args.first() else { return true };
     ops.iter().map(|&op| kernel.op(op)).all(|data| {
-        let is_scalar = matches!(data.opcode, Opcode::SLoad | Opcode::SStore);
+        let param = data.address.as_ref().map(|address| &kernel.param(address.param).kind);
+        let is_scalar =
+            matches!(data.opcode, Opcode::SLoad | Opcode::SStore) || param == Some(&ParamKind::Scratch);
         let addressed = data.address.iter().flat_map(|a| &a.terms).any(|&(value, _)| value == index);
         !(data.operands.contains(&index) || is_scalar && addressed)
     })

@@ -123,6 +123,7 @@ impl Parts {
 /// When a register is taken: from the first to the last cycle, of one iteration's schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Lifetime {
+    pub node: usize,
     pub def: Def,
     pub first: i64,
     pub last: i64,
@@ -151,7 +152,7 @@ pub(super) fn lifetimes(
         continues[edge.to] |= after > 0;
         let after = match names {
             // An accumulator may be read in the bundle that writes it again, nothing else.
-            Names::OneFromIssue => -i64::from(after.min(1)),
+            Names::OneFromIssue | Names::Copied => -i64::from(after.min(1)),
             _ => i64::from(after),
         };
         let read = i64::from(cycles[edge.to]) + i64::from(interval) * i64::from(edge.distance) + after;
@@ -161,13 +162,13 @@ pub(super) fn lifetimes(
         let def = node.def?;
         let issue = i64::from(cycles[i]);
         let first = match names {
-            Names::OneFromIssue => issue,
+            Names::OneFromIssue | Names::Copied => issue,
             // The register of a sum is that of the accumulator it continues.
             _ if continues[i] => issue + i64::from(device.core_timing.accumulator_read_cycle()),
             // Results arrive in the register when they can be used, not before.
             _ => issue + i64::from(device.latency_cycles(node.class)),
         };
-        Some(Lifetime { def, first, last: last[i].unwrap_or(first).max(first) })
+        Some(Lifetime { node: i, def, first, last: last[i].unwrap_or(first).max(first) })
     };
     graph.nodes.iter().enumerate().filter_map(of).collect()
 }
@@ -215,7 +216,7 @@ mod tests {
 
     #[test]
     fn iterations_overlap_in_the_registers_of_long_lifetimes() {
-        let lifetime = Lifetime { def: X, first: 7, last: 11 };
+        let lifetime = Lifetime { node: 0, def: X, first: 7, last: 11 };
         // Five cycles of every four: twice in one of them.
         assert_eq!(most_live(&[lifetime], 4).vector, 4);
         assert_eq!(most_live(&[lifetime], 5).vector, 2);

@@ -25,7 +25,7 @@ enum Fusion {
     Loads(OpId),
     /// It is a store that also converts what this operation would.
     Converts(OpId),
-    /// It copies what it puts together into fewer registers than its form says: those of so many.
+    /// Of its first instruction, which moves what it works on, fewer are needed than its form says: so many.
     Moves(u8),
 }
 
@@ -46,6 +46,10 @@ impl<'k> Selection<'k> {
                 let data = kernel.op(op);
                 if let Some(moves) = moves(kernel, data, &uses) {
                     fusions[op.index()] = if moves == 0 { Fusion::Absorbed } else { Fusion::Moves(moves) };
+                    continue;
+                }
+                if let Some(halvings) = halvings(kernel, data, &block.ops) {
+                    fusions[op.index()] = Fusion::Moves(halvings);
                     continue;
                 }
                 let user = data.results.first().and_then(|v| uses.sole[v.index()]);
@@ -79,8 +83,12 @@ impl<'k> Selection<'k> {
             },
             Fusion::Absorbed => Vec::new(),
             Fusion::Moves(times) => {
-                let machine = form(kernel, data).map(|f| f.machine.clone()).unwrap_or_default();
-                machine.into_iter().map(|m| Machine { times, ..m }).collect()
+                let mut machine = form(kernel, data).map(|f| f.machine.clone()).unwrap_or_default();
+                if let Some(moves) = machine.first_mut() {
+                    moves.times = times;
+                }
+                machine.retain(|m| m.times > 0);
+                machine
             }
             Fusion::Loads(_) => self.loading(data),
             Fusion::Converts(from) => self.converting(kernel.op(from), data),
@@ -188,6 +196,22 @@ fn moves(kernel: &Kernel, data: &OpData, uses: &Uses) -> Option<u8> {
         true => 2 - u8::from(in_place(a, 2)),
         false => [a, b].into_iter().map(|v| u8::from(!in_place(v, 1))).sum(),
     })
+}
+
+/// Shuffles of a product that multiplies halves of its operands: two for each vector of 32 bits, but none for one that
+/// is the same in every iteration, whose halves are made before the loop. `None` for others.
+fn halvings(kernel: &Kernel, data: &OpData, here: &[OpId]) -> Option<u8> {
+    if !matches!(data.opcode, Opcode::Mul | Opcode::Mac | Opcode::Msc) {
+        return None;
+    }
+    form(kernel, data).filter(|f| f.machine.len() > 1)?;
+    let varies = |value: ValueId| {
+        let by = |&op: &OpId| kernel.op(op).results.contains(&value);
+        here.iter().copied().find(by).is_some_and(|op| kernel.op(op).opcode != Opcode::Splat)
+    };
+    let wide =
+        data.operands.iter().filter(|v| matches!(kernel.ty(**v), Type::Vector { elem: Elem::I32, .. }));
+    Some(2 * wide.filter(|v| varies(**v)).count() as u8)
 }
 
 /// Whether a constant is only bounds, counts and operands that instructions hold in themselves.

@@ -41,7 +41,7 @@ pub struct Args {
 /// When no kernel has such a name, the device cannot be read, or `out` fails.
 pub fn asm(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     let device = device(&args.device)?;
-    let model = CoreModel { device: &device, compiler: args.compiler };
+    let model = CoreModel { compiler: args.compiler, ..(&device).into() };
     let mut entries = catalogue();
     let is_exact = entries.iter().any(|e| e.kernel.name == args.kernel);
     entries.retain(|e| {
