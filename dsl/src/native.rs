@@ -16,6 +16,7 @@
 //! The stand-in checks what the device would not: alignment of vector accesses, writes outside a
 //! parameter, writes to a read-only one, undefined behaviour of the C++, shifts out of range.
 
+mod headers;
 mod source;
 
 use crate::Verified;
@@ -26,6 +27,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+pub use headers::{AIE_API_VARIABLE, AieApi, Source};
 pub use source::KILN_KERNEL_H;
 
 /// Flags of every compilation: the language of the device's compilers, all warnings as errors, and
@@ -314,6 +316,8 @@ pub(crate) fn write_file(path: &Path, text: &str) -> Result<(), NativeError> {
     file.write_all(text.as_bytes()).and_then(|()| file.flush()).map_err(at)
 }
 
+#[cfg(test)]
+mod calls;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]

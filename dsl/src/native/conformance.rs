@@ -207,3 +207,60 @@ fn every_form_means_the_same_in_cpp() {
         wrong.into_values().collect::<Vec<_>>().join("\n")
     );
 }
+
+/// A function for each form, on values of its types.
+fn form_source(opcode: Opcode, form: &Form) -> String {
+    let mut parameters = vec!["[[maybe_unused]] int32_t imm".to_owned()];
+    parameters.extend(form.operands.iter().enumerate().map(|(k, &ty)| format!("{} a{k}", type_name(ty))));
+    // A template argument must be a constant.
+    let part = |c: char| {
+        Ok(match c {
+            '0'..='9' => Some(format!("a{c}")),
+            'i' => Some("imm".to_string()),
+            c => template::of_form(form, c),
+        })
+    };
+    let text = template::expand(form.cpp, part, |c| format!("{opcode}: ${c} in `{}`", form.cpp))
+        .unwrap_or_else(|e| panic!("{e}"));
+    let ty = type_name(form.result.expect("a form with a meaning has a result"));
+    format!(
+        "{ty} form({}) {{\n    const {ty} result = {text};\n    return result;\n}}\n",
+        parameters.join(", ")
+    )
+}
+
+#[test]
+fn every_form_is_what_the_real_aie_api_offers() {
+    let api = match AieApi::find() {
+        Ok(api) => api,
+        Err(why) => return println!("skipped: {why}"),
+    };
+    let mut text = String::from("#include \"kiln_kernel.h\"\n");
+    for (at, (opcode, form)) in forms().into_iter().enumerate() {
+        let _ = writeln!(text, "namespace form_{at} {{\n{}}}", form_source(opcode, form));
+    }
+    let check = |sources: &[Source]| {
+        let dir = tempfile::tempdir().expect("a directory");
+        api.check(sources, dir.path())
+    };
+    check(&[Source { name: "forms".to_owned(), text }]).unwrap_or_else(|e| panic!("{e}"));
+    // What aie_api does not offer is refused: 48 lanes, too many arguments, a vector to broadcast, operands of other
+    // sizes, an intrinsic that is none.
+    let wrong = [
+        "void f(const int8 *p) { aie::load_v<48>(p); }",
+        "void f(const int8 *p) { aie::load_v<32>(p, 1, 2); }",
+        "void f(aie::vector<int8, 64> a) { aie::broadcast<int8>(a); }",
+        "auto f(aie::vector<int8, 32> a, aie::vector<int8, 64> b) { return kiln::mul<4, 8, 4>(a, b); }",
+        "void f() { ::no_such_intrinsic(1, 2); }",
+    ];
+    let source = |(at, line): (usize, &&str)| Source {
+        name: format!("wrong_{at}"),
+        text: format!("#include \"kiln_kernel.h\"\n{line}\n"),
+    };
+    let sources: Vec<Source> = wrong.iter().enumerate().map(source).collect();
+    let Err(NativeError::Compile { stderr, .. }) = check(&sources) else { panic!("clang takes all of it") };
+    for (source, line) in sources.iter().zip(wrong) {
+        // The error is in the line itself, or in what it instantiates.
+        assert!(stderr.contains(&format!("{}.cc:2:", source.name)), "{line}");
+    }
+}

@@ -182,6 +182,33 @@ fn every_aie_api_name_used_is_listed_with_its_header() {
 }
 
 #[test]
+fn every_call_of_aie_api_has_the_arguments_of_its_signature() {
+    use super::calls::{signatures, uses};
+    use crate::kernel::ops::{Opcode, spec};
+    let list = signatures(include_str!("../../native/aie_api_used.txt"));
+    let methods: Vec<&str> = list.iter().map(|s| s.name).filter(|n| n.starts_with('.')).collect();
+    let templates = Opcode::ALL.iter().flat_map(|&o| spec(o).forms.iter().map(|f| f.cpp.to_string()));
+    let mut counted = 0;
+    for text in templates.chain([KILN_KERNEL_H.to_string()]) {
+        // Code only: comments and messages name what they do not call.
+        let code: Vec<String> = text
+            .lines()
+            .map(|l| l.split("//").next().unwrap_or_default().split('"').step_by(2).collect())
+            .collect();
+        for used in uses(&code.join("\n"), &methods) {
+            let listed = list.iter().find(|s| s.name == used.name);
+            let listed = listed.unwrap_or_else(|| panic!("{} is not listed: {text}", used.name));
+            assert!(listed.template.contains(&used.template), "{used:?} of {listed:?} in {text}");
+            if let (Some(expected), Some(got)) = (&listed.arguments, used.arguments) {
+                assert!(expected.contains(&got), "{used:?} of {listed:?} in {text}");
+                counted += 1;
+            }
+        }
+    }
+    assert!(counted > 100, "{counted} calls");
+}
+
+#[test]
 fn lookups_find_the_entry_in_any_rounding_mode() {
     use crate::num::lut;
     let values: Vec<i32> = (0..256).map(|i| (i - 128) * (i - 128) / 3 - 2000).collect();

@@ -1,10 +1,11 @@
 //! The emitted MLIR through LLVM's own `mlir-opt`, where it is installed.
 //!
-//! It knows `func`, `scf`, `arith`, `memref` and builtin types and attributes, but not the AIE dialects. So their operations
-//! are written in the generic form, which any MLIR tool reads, and what they wrap becomes functions: each core, with the
-//! buffers of the array as arguments, and the sequence. What remains is checked by the real parser and verifier: loops,
-//! switches, constants, casts, views, calls against their declarations, constants' bytes, and that values are defined before
-//! they are used.
+//! It knows `func`, `scf`, `arith`, `memref` and builtin types and attributes; of the AIE dialects it is told by
+//! `data/aie.irdl.mlir`, facts of mlir-aie's ODS. Their operations are written in the generic form, which any MLIR tool
+//! reads, with the names of the ODS, and what they wrap becomes functions: each core, with the buffers and tiles of the
+//! array as arguments, and the sequence. The real parser and verifier then check attributes, operands and results of AIE
+//! operations, and loops, switches, constants, casts, views, calls against their declarations, constants' bytes, and that
+//! values are defined before they are used.
 
 use super::runner;
 use kiln_dsl::device::Device;
@@ -24,7 +25,8 @@ fn mlir_opt() -> Option<&'static str> {
 /// Feeds text to the tool; its errors otherwise.
 fn check(tool: &str, text: &str) -> Result<(), String> {
     let mut child = Command::new(tool)
-        .args(["--allow-unregistered-dialect", "-o", "/dev/null"])
+        .args(["--irdl-file", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/aie.irdl.mlir")])
+        .args(["-o", "/dev/null"])
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -43,6 +45,40 @@ fn between<'t>(text: &'t str, from: &str, to: &str) -> &'t str {
     rest.split_once(to).map_or(rest, |(inner, _)| inner)
 }
 
+/// Attributes that may stand in braces, by operation: those of the ODS that Kiln emits, with their types there.
+const IN_BRACES: [(&str, &[(&str, &str)]); 4] = [
+    ("aie.buffer", &[("sym_name", "\""), ("mem_bank", " : i32")]),
+    ("aie.core", &[("stack_size", " : i32")]),
+    ("aiex.npu.dma_memcpy_nd", &[("id", " : i64"), ("metadata", "@"), ("issue_token", "true")]),
+    ("aiex.npu.dma_wait", &[("symbol", "@")]),
+];
+
+/// The attributes in the braces of an operation.
+fn in_braces<'t>(name: &str, op: &'t str) -> &'t str {
+    let inside = between(op, "{", "}");
+    let (_, known) = IN_BRACES.iter().find(|(of, _)| *of == name).expect("an operation with braces");
+    for entry in inside.split(", ").filter(|entry| !entry.is_empty()) {
+        let (attribute, value) = entry.split_once(" = ").expect("a value");
+        let (_, sign) =
+            known.iter().find(|(k, _)| *k == attribute).unwrap_or_else(|| panic!("{name}: {attribute}"));
+        assert!(value.contains(sign), "{name}: {attribute} = {value}, expected {sign} in it");
+    }
+    inside
+}
+
+/// `[<size = 16, stride = 256>, ...]` behind a word, as lists of numbers; empty without it.
+fn layout(text: &str, word: &str) -> String {
+    let Some((_, rest)) = text.split_once(word) else { return "[]".to_owned() };
+    let pairs = between(rest, "[", "]").replace("<size = ", "[").replace("stride = ", "").replace('>', "]");
+    format!("[{pairs}]")
+}
+
+/// The tiles in a text, in order.
+fn tiles(text: &str) -> Vec<&str> {
+    let end = |c: char| !c.is_alphanumeric() && !"%_".contains(c);
+    text.match_indices("%tile_").map(|(at, _)| text[at..].split(end).next().unwrap_or_default()).collect()
+}
+
 /// `"name"(operands) {attributes} : (types) -> result` of one line of an AIE dialect.
 fn generic(line: &str) -> String {
     let (result, op) = match line.split_once(" = aie") {
@@ -51,72 +87,96 @@ fn generic(line: &str) -> String {
     };
     let op = op.as_str();
     let name = op.split([' ', '(']).next().unwrap_or_default();
+    let number = |text: &str| text.trim().parse::<u32>().unwrap_or_else(|e| panic!("{text}: {e} in {line}"));
+    let integers = |list: &str, ty: &str| {
+        let all: Vec<String> =
+            list.split(", ").filter(|n| !n.is_empty()).map(|n| format!("{n} : {ty}")).collect();
+        format!("[{}]", all.join(", "))
+    };
     let (operands, attributes, ty) = match name {
-        "aie.tile" => (
-            String::new(),
-            format!("{{at = array<i32: {}>}}", between(op, "(", ")")),
-            "() -> !aie.tile".into(),
-        ),
+        "aie.tile" => {
+            let (col, row) = between(op, "(", ")").split_once(", ").expect("column and row");
+            let at = format!("col = {} : i32, row = {} : i32", number(col), number(row));
+            (String::new(), at, "() -> index".to_owned())
+        }
         "aie.cascade_flow" => {
-            (between(op, "(", ")").into(), String::new(), "(!aie.tile, !aie.tile) -> ()".to_owned())
+            (between(op, "(", ")").into(), String::new(), "(index, index) -> ()".to_owned())
         }
         "aie.buffer" => {
-            let (head, tail) = op.split_once("} : ").expect("a type");
+            let (_, tail) = op.split_once("} : ").expect("a type");
             let (ty, init) = tail.split_once(" = ").unwrap_or((tail, ""));
             let value = match init {
                 "" => String::new(),
-                dense => format!(", value = {dense} : {}", ty.replace("memref", "tensor")),
+                dense => format!(", initial_value = {dense} : {}", ty.replace("memref", "tensor")),
             };
-            let attributes = format!("{{{}{value}}}", between(&format!("{head}}}"), "{", "}"));
-            (between(op, "(", ")").into(), attributes, format!("(!aie.tile) -> {ty}"))
+            let attributes = format!("{}{value}", in_braces(name, op));
+            (between(op, "(", ")").into(), attributes, format!("(index) -> {ty}"))
         }
         "aie.objectfifo" => {
-            let tiles: Vec<&str> = op
-                .match_indices("%tile_")
-                .map(|(at, _)| {
-                    op[at..]
-                        .split(|c: char| !c.is_alphanumeric() && !"%_".contains(c))
-                        .next()
-                        .unwrap_or_default()
-                })
+            let (ends, ty) = op.rsplit_once(") : ").expect("a type");
+            let (producer, consumers) = ends.split_once(", {").expect("a producer and consumers");
+            let (consumers, depths) = consumers.rsplit_once("}, ").expect("consumers and depths");
+            let from: Vec<String> = consumers
+                .split("%tile_")
+                .skip(1)
+                .map(|consumer| layout(consumer, "dimensionsFromStream "))
                 .collect();
-            let types = vec!["!aie.tile"; tiles.len()].join(", ");
-            let ty = op.rsplit_once(") : ").expect("a type").1;
-            (tiles.join(", "), format!("{{ty = {ty}}}"), format!("({types}) -> ()"))
+            let attributes = format!(
+                "sym_name = \"{}\", elemNumber = {}, elemType = {ty}, dimensionsToStream = {}, \
+                 dimensionsFromStreamPerConsumer = [{}]",
+                between(op, "@", "("),
+                integers(depths.trim_start_matches('[').trim_end_matches(']'), "i32"),
+                layout(producer, "dimensionsToStream "),
+                from.join(", ")
+            );
+            let all = [tiles(producer), tiles(consumers)].concat();
+            assert_eq!(depths.split(", ").count(), all.len(), "a depth for each end: {line}");
+            (all.join(", "), attributes, format!("({}) -> ()", vec!["index"; all.len()].join(", ")))
         }
         "aie.objectfifo.link" => {
             let (from, to) = op.split_once(" -> ").expect("both ends");
-            let ends = format!("{{from = [{}], to = [{}]}}", between(from, "[", "]"), between(to, "[", "]"));
-            (String::new(), ends, "() -> ()".to_owned())
+            let (sources, targets) = between(to, "(", ")").split_once("] [").expect("both offsets");
+            let attributes = format!(
+                "fifoIns = [{}], fifoOuts = [{}], src_offsets = {}, dst_offsets = {}",
+                between(from, "[", "]"),
+                between(to, "[", "]"),
+                integers(sources.trim_start_matches('['), "i64"),
+                integers(targets.trim_end_matches(']'), "i64")
+            );
+            (String::new(), attributes, "() -> ()".to_owned())
         }
         "aie.objectfifo.acquire" | "aie.objectfifo.release" => {
             let (port, count) = between(op, "(", ")").split_once(", ").expect("port and count");
+            let port = ["Produce", "Consume"].iter().position(|p| *p == port).expect("a port");
             let fifo = between(op, "@", "(");
             let ty = op.split_once(" : ").map_or("()", |(_, ty)| ty);
-            let attributes = format!("{{port = \"{port}\", count = {count} : i32, fifo = @{fifo}}}");
+            let attributes =
+                format!("port = {port} : i32, objFifo_name = @{fifo}, size = {} : i32", number(count));
             (String::new(), attributes, format!("() -> {ty}"))
         }
         "aie.objectfifo.subview.access" => {
             let (from, to) = between(op, " : ", "\n").split_once(" -> ").expect("types");
-            let index = format!("{{index = {} : i32}}", between(op, "[", "]"));
+            let index = format!("index = {} : i32", number(between(op, "[", "]")));
             (between(op, "access ", "[").into(), index, format!("({from}) -> {to}"))
         }
         "aiex.npu.dma_memcpy_nd" => {
             let lists: Vec<&str> = between(op, "[", ")").trim_end_matches(']').split("][").collect();
             let [offsets, sizes, strides] = lists[..] else { panic!("three lists: {op}") };
-            let rest = between(op, "{", "}");
+            assert!(lists.iter().all(|list| list.split(", ").count() == 4), "four of each: {op}");
             let attributes = format!(
-                "{{{rest}, offsets = array<i64: {offsets}>, sizes = array<i64: {sizes}>, strides = array<i64: {strides}>}}"
+                "{}, static_offsets = array<i64: {offsets}>, static_sizes = array<i64: {sizes}>, \
+                 static_strides = array<i64: {strides}>",
+                in_braces(name, op)
             );
             let ty = op.rsplit_once("} : ").expect("a type").1;
             (between(op, "(", "[").into(), attributes, format!("({ty}) -> ()"))
         }
-        "aiex.npu.dma_wait" => {
-            (String::new(), format!("{{{}}}", between(op, "{", "}")), "() -> ()".to_owned())
-        }
+        "aiex.npu.dma_wait" => (String::new(), in_braces(name, op).to_owned(), "() -> ()".to_owned()),
         other => panic!("no generic form of {other}: {line}"),
     };
-    format!("{result}\"{name}\"({operands}) {attributes} : {ty}")
+    let (dialect, name) = name.split_once('.').expect("a dialect");
+    let name = if name == "objectfifo" { "objectfifo_create".to_owned() } else { name.replace('.', "_") };
+    format!("{result}\"{dialect}.{name}\"({operands}) {{{attributes}}} : {ty}")
 }
 
 /// A whole module in the form that `mlir-opt` takes.
@@ -140,6 +200,9 @@ fn with_functions(text: &str) -> String {
             functions.push(format!("func.func @sequence({}) {{", between(op, "(", ") {")));
             in_function = true;
         } else if in_function && indent == 4 && op.starts_with('}') {
+            if op != "}" {
+                in_braces("aie.core", op.trim_start_matches('}'));
+            }
             functions.push("return }".to_owned());
             in_function = false;
         } else if in_function && op == "aie.end" {
@@ -191,6 +254,11 @@ fn the_tool_sees_what_is_wrong() {
         ("func.call @zero_i32_4096(", "func.call @one("),
         ("arith.index_cast %obj0_w0 : i32 to index", "arith.index_cast %obj0_w0 : i64 to index"),
         ("%c1 = arith.constant 1 : index\n", ""),
+        (
+            "aie.objectfifo.acquire @ctl(Consume, 1) : !aie.objectfifosubview",
+            "aie.objectfifo.acquire @ctl(Consume, 1) : !aie.objectfifo",
+        ),
+        ("id = 2 : i64, metadata = @ctl", "id = 2 : i64"),
     ] {
         let bad = good.replacen(from, to, 1);
         assert_ne!(bad, good, "{from}");

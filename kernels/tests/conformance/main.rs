@@ -4,6 +4,7 @@
 //! (one row, one step of every size) among them. Data are random, of the types' ends, and one value everywhere: rows
 //! all equal, without variance.
 
+mod headers;
 mod native;
 mod simulated;
 
