@@ -6,20 +6,25 @@
 //! ```text
 //! t     = srs(sat16(srs(S, acc_shift)) * mult, shift)      score, 1/16 octave
 //! m'    = max(m, 16 * ceil(max t / 16))                    running maximum: whole octaves
-//! P     = EXP_TABLE[m' - t]                                u8
+//! P     = (EXP_TABLE[m' - t] + rest) / 256                 u8; the remainder is the rest of the eighth key after
 //! O     = srs(O * 2^(14 - d), 14) + P v                    d = (m' - m) / 16; from d = 15 on the old O is dropped
 //! l     = srs(l * 2^(14 - d), 14) + sum P
 //! ```
 //!
 //! and in the end `ctx = O / l`, requantised. `m` steps by octaves, so that rescaling is a rounding shift and costs
-//! nothing where it does not change. The method and its parameters (16 steps an octave, a table of 255 `2^-x` in 8 bits)
+//! nothing where it does not change. The method and its parameters (16 steps an octave, weights of 8 bits)
 //! are those of section 3.6 of the reference on Whisper's numerics.
 //!
-//! The price is the 8 bits of P: what lies nine octaves below a row's maximum counts for nothing. For random heads of
-//! 1500 keys, with scores of a deviation of 0.25, 1 and 3 octaves, `O / l` has 37.8, 35.6 and 22.0 dB against
-//! floats, where the two-pass softmax of 15-bit probabilities ([`crate::softmax`]) has 33.8, 35.5 and 40.2 dB; the two
-//! are 35.9, 36.1 and 21.9 dB apart (`running_softmax_is_near_two_passes`). Trained heads are like the first two: see
-//! the encoder's cosine.
+//! **Rests.** An exponential has 16 bits and P the upper 8 of them; what is left over is added to the exponential of the
+//! key eight further on, in the same lane. So the weights of a lane sum to its exponentials within one step, and where
+//! many keys share little weight each (a trained head looks at one key and, weakly, at all others) their sum survives,
+//! which rounding each to the nearest step, 0, would lose. The lanes of a block begin with rests that are evenly spread
+//! (`FIRST_RESTS`), so that what a lane cannot hold the eight lanes do. It costs an addition, a mask and half a shuffle
+//! for 32 weights, and products stay u8 x i8 at full rate. For random heads of 1500 keys, with scores of a deviation of
+//! 0.25, 1 and 3 octaves, `O / l` has 37.6, 34.1 and 27.4 dB against floats; with each weight rounded to the nearest it
+//! would have 37.8, 35.2 and 18.4, and the two-pass softmax of 15-bit probabilities ([`crate::softmax`]) has 33.8, 35.5
+//! and 40.2 (`running_softmax_is_near_two_passes`). In trained heads, whose values change slowly along the keys, rests
+//! are worth 7 to 17 dB: see `docs/numerics.md`.
 //!
 //! All operands lie in strips ([`crate::layout`]). In them 8 keys x 8 dimensions are contiguous, which one shuffle
 //! turns into the 8x8 tile of `k^T`, and which as they stand are the tile of `v`; so neither needs a transposition in
@@ -29,6 +34,7 @@ mod cases;
 mod reference;
 
 pub use cases::{entry_block, entry_finish, entry_start};
+use reference::FIRST_RESTS;
 pub use reference::{Attention, EXP_TABLE, Running, reference_i8, reference_i16};
 
 use crate::fixed::ReciprocalTable;
@@ -37,7 +43,7 @@ use kiln_dsl::kernel::build::{
     Acc32, Acc64, Accum, Block2 as _, Buf, Builder, Loadable, Scalar, TileBuf, ToVector, Vector, mmul,
 };
 use kiln_dsl::kernel::{Elem, Kernel};
-use kiln_dsl::num::shuffle::{T8_8X8, T16_1X2_FLIP, T32_4X4, T128_4X2_HI, T128_4X2_LO};
+use kiln_dsl::num::shuffle::{T8_8X8, T8_64X2_HI, T16_1X2_FLIP, T32_4X4, T128_4X2_HI, T128_4X2_LO};
 use kiln_dsl::num::{Rounding, Saturation};
 
 /// Keys of one block.
@@ -138,7 +144,7 @@ impl AttentionShape {
             one("exponentials, two copies", 2 * 1024),
             one("octaves, two copies", 2 * 64),
             one("reciprocals", 512),
-            one("lanes", 64),
+            one("lanes, and their first rests", 2 * 64),
         ]
     }
 }
@@ -289,18 +295,29 @@ impl<'k> BlockOf<'k> {
     /// Weights of all scores, and their sums.
     fn weigh(&self, weights: TileBuf<'k, u8, 32>) {
         let k = self.k;
-        let table: Vec<i32> = EXP_TABLE.iter().map(|&e| i32::from(e)).collect();
-        // As bytes: a lookup by 16-bit lanes gives i8, whose bits are the weight's.
-        let exp = k.lookup_tables::<i8>("exp", &table, [2, 3]);
+        // The bits of 16-bit numbers without sign: lanes wrap, and bytes are taken as they stand.
+        let table: Vec<i32> = EXP_TABLE.iter().map(|&e| i32::from(e as i16)).collect();
+        let exp = k.lookup_tables::<i16>("exp", &table, [2, 3]);
+        let rests: Vec<u8> = FIRST_RESTS.iter().cycle().take(32).flat_map(|r| r.to_le_bytes()).collect();
+        let first_rests = k.table::<i16>("first_rests", rests).load::<32>(0);
+        let low_byte = k.splat::<i16, 32>(255);
         let ones = k.splat::<i8, 64>(1);
-        k.pipelined(1).for_step(0, self.shape.row_tiles(), 1, |i| {
+        k.for_n(self.shape.row_tiles(), |i| {
             let top = self.top.load(0, i);
-            let mut sum = self.total.load(0, i).ups::<Acc32>(0);
-            for j in 0..KEYS / 8 {
-                let weight = (top - self.scores.load(j, i)).lookup::<i8>(exp, 0, 0).cast::<u8, 32>();
-                weights.store(j, i, weight);
-                sum = k.mac(mmul::U8_I8_4X8X8, sum, weight, ones);
-            }
+            let start = (self.total.load(0, i).ups::<Acc32>(0), first_rests);
+            let (sum, _) = k.pipelined(1).fold_step(0, KEYS / 8, 2, start, |j, (mut sum, mut rest)| {
+                let [even, odd] = [0, 1].map(|next| {
+                    let whole = (top - self.scores.load(j + next, i)).lookup::<i16>(exp, 0, 0) + rest;
+                    rest = whole & low_byte;
+                    whole
+                });
+                let bytes = even.shuffle(odd, T8_64X2_HI).cast::<u8, 64>();
+                for (next, weight) in [(0, bytes.low::<32>()), (1, bytes.high::<32>())] {
+                    weights.store(j + next, i, weight);
+                    sum = k.mac(mmul::U8_I8_4X8X8, sum, weight, ones);
+                }
+                (sum, rest)
+            });
             self.total.store(0, i, sum.srs(0));
         });
     }

@@ -97,7 +97,7 @@ pub fn entry_block(shape: AttentionShape) -> Entry {
         args.extend([running.sums(), running.total(), running.top(), words(seen as i32)].map(Arg::Bytes));
         let zeros = |len: u32| Arg::Bytes(vec![0; len as usize]);
         args.extend([zeros(2 * shape.scores_len()), zeros(shape.scores_len()), zeros(2 * shape.lanes_len())]);
-        args.extend([Arg::Local, Arg::Local, Arg::Local, Arg::Local, Arg::Local]);
+        args.extend([const { Arg::Local }; 6]);
         running.step(q.view(), k.slice(s![..here, ..]), v.slice(s![..here, ..]), &a);
         let expected = [running.sums(), running.total(), running.top(), words((seen + KEYS as usize) as i32)];
         Case { args, expected: expected.into_iter().enumerate().map(|(i, bytes)| (4 + i, bytes)).collect() }

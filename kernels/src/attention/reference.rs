@@ -8,10 +8,16 @@ use crate::softmax::STEPS_PER_OCTAVE;
 use ndarray::{Array2, ArrayView2, Axis};
 use std::sync::LazyLock;
 
-/// `round(255 * 2^(-i/16))`: u8, 0 from entry 145 on. The last entry stands for every larger distance.
-pub static EXP_TABLE: LazyLock<[u8; 256]> = LazyLock::new(|| {
-    std::array::from_fn(|i| (255.0 * (-(i as f64) / f64::from(STEPS_PER_OCTAVE)).exp2()).round() as u8)
+/// `round(65280 * 2^(-i/16))`: an exponential in 1/256 of a weight. The last entry, which stands for every larger
+/// distance too, is 0.
+pub static EXP_TABLE: LazyLock<[u16; 256]> = LazyLock::new(|| {
+    let e = |i: usize| 65280.0 * (-(i as f64) / f64::from(STEPS_PER_OCTAVE)).exp2();
+    std::array::from_fn(|i| if i == 255 { 0 } else { e(i).round() as u16 })
 });
+
+/// What the keys of each lane of a block begin with, in 1/256 of a weight: evenly spread, so that weights that are small
+/// everywhere are 0 in some lanes and 1 in others. At most 255, so that with the largest exponential 16 bits hold.
+pub(super) const FIRST_RESTS: [u16; 8] = [16, 144, 80, 208, 48, 176, 112, 240];
 
 /// Integers of one layer's attention, the same for every head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,8 +110,12 @@ impl Running {
                 let row_sums = self.o.row_mut(row).into_iter().chain([&mut self.l[row]]);
                 row_sums.for_each(|x| *x = saturate_i32(srs(i64::from(*x) * i64::from(power), 14)));
             }
-            for (p, &t) in p.iter_mut().zip(t) {
-                let weight = EXP_TABLE[(i32::from(next) - i32::from(t)).min(255) as usize];
+            let mut rests = FIRST_RESTS;
+            for (key, (p, &t)) in p.iter_mut().zip(t).enumerate() {
+                let rest = &mut rests[key % FIRST_RESTS.len()];
+                let whole = EXP_TABLE[(i32::from(next) - i32::from(t)).min(255) as usize] + *rest;
+                let weight = whole >> 8;
+                *rest = whole & 255;
                 self.l[row] += i32::from(weight);
                 *p = weight.into();
             }
@@ -201,6 +211,18 @@ mod tests {
             p.dot(&self.v.mapv(f64::from)) * 256.0
         }
 
+        /// By weights that are each the nearest of 8 bits.
+        fn nearest(&self) -> Array2<f64> {
+            let mut p = self.scores();
+            for mut row in p.outer_iter_mut() {
+                let top = row.fold(f64::MIN, |m: f64, &t| m.max(t)).ceil();
+                row.mapv_inplace(|t| (255.0 * ((t * 16.0).round() / 16.0 - top).exp2()).round());
+                let sum = row.sum();
+                row /= sum;
+            }
+            p.dot(&self.v.mapv(f64::from)) * 256.0
+        }
+
         /// By the two-pass softmax of 15-bit probabilities.
         fn two_pass(&self) -> Array2<f64> {
             let t = self.scores().mapv(|t| (t * 16.0).round() as i16);
@@ -216,17 +238,16 @@ mod tests {
 
     #[test]
     fn running_softmax_is_near_two_passes() {
-        for (octaves, least) in [(0.25, 35.0), (1.0, 34.0), (3.0, 21.0)] {
+        for (octaves, least) in [(0.25, 37.0), (1.0, 34.0), (3.0, 27.0)] {
             let head = head(7, 1500, octaves);
             let exact = head.exact();
             let got =
                 reference_i16(head.q.view(), head.k.view(), head.v.view(), &head.integers()).mapv(f64::from);
-            let two_pass = head.two_pass();
-            let [one, two, between] = [db(&got, &exact), db(&two_pass, &exact), db(&got, &two_pass)];
+            let [one, two, nearest] = [&got, &head.two_pass(), &head.nearest()].map(|x| db(x, &exact));
             println!(
-                "attention: scores of {octaves} octaves: running {one:.1} dB, two passes {two:.1} dB, apart {between:.1} dB"
+                "attention: scores of {octaves} octaves: running {one:.1} dB, two passes {two:.1} dB, weights rounded to the nearest {nearest:.1} dB"
             );
-            assert!(one > least && between > least, "{octaves} octaves: {one:.1} dB, apart {between:.1} dB");
+            assert!(one > least, "{octaves} octaves: {one:.1} dB");
         }
     }
 
