@@ -1,5 +1,9 @@
 //! How a file encodes a tensor's elements.
 
+use std::fmt;
+
+use safetensors::tensor::Dtype;
+
 /// Elements that ggml's block formats scale together.
 const BLOCK: usize = 32;
 
@@ -8,7 +12,7 @@ const BLOCK: usize = 32;
 /// The blocks are ggml's, 32 elements each, after its `ggml-common.h`: a scale `d` in f16 (and an offset `m`), then
 /// quants. Of 4- and 5-bit quants, byte `j` holds element `j` in its low half and element `j + 16` in its high half; the
 /// fifth bits come first, as one little-endian word with bit `j` for element `j`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Element {
     /// IEEE single.
     F32,
@@ -26,8 +30,65 @@ pub enum Element {
     Q5_1,
     /// `d q`, 8 bits, signed.
     Q8_0,
-    /// Anything that weights are not stored in, by the file's name for it.
-    Other(String),
+    /// Anything that weights are not stored in.
+    Foreign(Foreign),
+}
+
+/// A type that no weights of an encoder have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foreign {
+    /// IEEE double.
+    F64,
+    /// 64-bit integer.
+    I64,
+    /// 32-bit integer.
+    I32,
+    /// 16-bit integer.
+    I16,
+    /// 8-bit integer.
+    I8,
+    /// Byte without sign.
+    U8,
+    /// Truth value.
+    Bool,
+    /// Another type of safetensors.
+    Safetensors(Dtype),
+    /// A type of ggml, by its number, whose elements have an unknown size.
+    Ggml(u32),
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Foreign::F64 => f.write_str("f64"),
+            Foreign::I64 => f.write_str("i64"),
+            Foreign::I32 => f.write_str("i32"),
+            Foreign::I16 => f.write_str("i16"),
+            Foreign::I8 => f.write_str("i8"),
+            Foreign::U8 => f.write_str("u8"),
+            Foreign::Bool => f.write_str("bool"),
+            Foreign::Safetensors(dtype) => write!(f, "{dtype:?}"),
+            Foreign::Ggml(number) => write!(f, "ggml type {number}"),
+        }
+    }
+}
+
+impl From<Dtype> for Element {
+    fn from(dtype: Dtype) -> Element {
+        Element::Foreign(match dtype {
+            Dtype::F32 => return Element::F32,
+            Dtype::F16 => return Element::F16,
+            Dtype::BF16 => return Element::BF16,
+            Dtype::F64 => Foreign::F64,
+            Dtype::I64 => Foreign::I64,
+            Dtype::I32 => Foreign::I32,
+            Dtype::I16 => Foreign::I16,
+            Dtype::I8 => Foreign::I8,
+            Dtype::U8 => Foreign::U8,
+            Dtype::BOOL => Foreign::Bool,
+            other => Foreign::Safetensors(other),
+        })
+    }
 }
 
 impl Element {
@@ -41,7 +102,7 @@ impl Element {
             Element::Q5_0 => (BLOCK, 22),
             Element::Q5_1 => (BLOCK, 24),
             Element::Q8_0 => (BLOCK, 34),
-            Element::Other(_) => (1, 0),
+            Element::Foreign(_) => (1, 0),
         }
     }
 
@@ -79,7 +140,7 @@ impl Element {
             Element::Q5_1 => units
                 .flat_map(|b| quants(&b[8..], word(&b[4..])).map(move |q| half(b) * q + half(&b[2..])))
                 .collect(),
-            Element::Other(_) => Vec::new(),
+            Element::Foreign(_) => Vec::new(),
         }
     }
 }

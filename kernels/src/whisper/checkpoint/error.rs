@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::Foreign;
+
 /// Why weights cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -124,7 +126,7 @@ pub enum WeightsError {
         /// Tensor.
         tensor: String,
         /// Its type, in the file's words.
-        dtype: String,
+        dtype: Foreign,
     },
     /// A weight is not a number, or infinite.
     #[error(

@@ -7,7 +7,7 @@
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use super::{Element, Index, Source, TensorInfo, WeightsError, count};
+use super::{Element, Foreign, Index, Source, TensorInfo, WeightsError, count};
 
 /// The header's numbers, in file order, after the magic number; those of the audio part under OpenAI's names.
 const HEADER: [&str; 11] = [
@@ -52,7 +52,8 @@ impl Reader<'_> {
             index.metadata.insert(name.to_string(), value.to_string());
         }
         let (bands, bins) = (self.word("the filters' bands")?, self.word("the filters' bins")?);
-        self.skip(u64::from(bands) * u64::from(bins) * 4, "the mel filters")?;
+        let filters = u64::from(bands) * u64::from(bins);
+        self.skip(filters.saturating_mul(4), "the mel filters")?;
         for _ in 0..self.word("the size of the vocabulary")? {
             let length = self.word("a token's length")?;
             self.skip(u64::from(length), "a token")?;
@@ -96,7 +97,7 @@ impl Reader<'_> {
             8 => Element::Q8_0,
             other => {
                 // Without the size of an element, what follows cannot be found.
-                let (path, tensor, dtype) = (self.path.into(), name, format!("ggml type {other}"));
+                let (path, tensor, dtype) = (self.path.into(), name, Foreign::Ggml(other));
                 return Err(WeightsError::ElementType { path, tensor, dtype });
             }
         };

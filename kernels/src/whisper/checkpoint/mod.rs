@@ -27,7 +27,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-pub use element::Element;
+pub use element::{Element, Foreign};
 pub use error::{WeightsError, WrongShape};
 
 /// Something to read from at any position: a file, or bytes in memory.
@@ -127,8 +127,7 @@ impl Checkpoint {
             return Err(WeightsError::Missing { path: self.path.clone(), names: vec![name.to_string()] });
         };
         let Part { path, source } = &mut self.parts[*part];
-        if let Element::Other(dtype) = &info.element {
-            let dtype = dtype.clone();
+        if let Element::Foreign(dtype) = info.element {
             return Err(WeightsError::ElementType { path: path.clone(), tensor: name.into(), dtype });
         }
         // Every format's module has checked that these bytes are in the file.

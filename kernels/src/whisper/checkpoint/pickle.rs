@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Element, WeightsError};
+use super::{Element, Foreign, WeightsError};
 
 /// Keys under which training scripts put the state dict, outermost first; OpenAI's is the first.
 const STATE_KEYS: [&str; 2] = ["model_state_dict", "state_dict"];
@@ -231,7 +231,7 @@ impl Machine<'_> {
 
     /// The only names that mean anything here.
     fn global(&mut self, module: &str, name: &str) -> Step<()> {
-        let element = |dtype: &str| Element::Other(dtype.to_string());
+        let foreign = |of| Value::Type(Element::Foreign(of));
         let value = match (module, name) {
             ("collections", "OrderedDict") => Value::NewDict,
             ("torch._utils", "_rebuild_tensor_v2") => Value::NewTensor,
@@ -239,13 +239,13 @@ impl Machine<'_> {
             ("torch", "FloatStorage") => Value::Type(Element::F32),
             ("torch", "HalfStorage") => Value::Type(Element::F16),
             ("torch", "BFloat16Storage") => Value::Type(Element::BF16),
-            ("torch", "DoubleStorage") => Value::Type(element("f64")),
-            ("torch", "LongStorage") => Value::Type(element("i64")),
-            ("torch", "IntStorage") => Value::Type(element("i32")),
-            ("torch", "ShortStorage") => Value::Type(element("i16")),
-            ("torch", "CharStorage") => Value::Type(element("i8")),
-            ("torch", "ByteStorage") => Value::Type(element("u8")),
-            ("torch", "BoolStorage") => Value::Type(element("bool")),
+            ("torch", "DoubleStorage") => foreign(Foreign::F64),
+            ("torch", "LongStorage") => foreign(Foreign::I64),
+            ("torch", "IntStorage") => foreign(Foreign::I32),
+            ("torch", "ShortStorage") => foreign(Foreign::I16),
+            ("torch", "CharStorage") => foreign(Foreign::I8),
+            ("torch", "ByteStorage") => foreign(Foreign::U8),
+            ("torch", "BoolStorage") => foreign(Foreign::Bool),
             _ => {
                 let (path, name) = (self.path.to_path_buf(), format!("{module}.{name}"));
                 return Err(WeightsError::Forbidden { path, at: self.at, name });
@@ -261,7 +261,7 @@ impl Machine<'_> {
         let storage = match &self.values[id] {
             Value::Items(items) => match items[..] {
                 [_, kind, key, ..] => match (&self.values[kind], &self.values[key]) {
-                    (Value::Type(element), Value::Text(key)) => Some((element.clone(), key.clone())),
+                    (Value::Type(element), Value::Text(key)) => Some((*element, key.clone())),
                     _ => None,
                 },
                 _ => None,
@@ -289,7 +289,7 @@ impl Machine<'_> {
                 };
                 let tensor = Tensor {
                     storage: key.clone(),
-                    element: element.clone(),
+                    element: *element,
                     offset: self.size(*offset)?,
                     shape: self.sizes(*shape)?,
                     strides: self.sizes(*strides)?,

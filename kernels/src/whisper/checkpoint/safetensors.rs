@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use safetensors::tensor::{Dtype, Metadata};
+use safetensors::tensor::Metadata;
 
-use super::{Element, Index, Source, TensorInfo, WeightsError};
+use super::{Index, Source, TensorInfo, WeightsError};
 
 /// Largest header that is read. The header of the largest published Whisper is under 200 kB.
 const HEADER_LIMIT_BYTES: u64 = 8 << 20;
@@ -29,16 +29,10 @@ pub(super) fn index(path: &Path, source: &mut dyn Source, file_bytes: u64) -> Re
     if expected_bytes != got_bytes {
         return Err(WeightsError::DataSize { path: path.into(), expected_bytes, got_bytes });
     }
-    let element = |dtype: Dtype| match dtype {
-        Dtype::F32 => Element::F32,
-        Dtype::F16 => Element::F16,
-        Dtype::BF16 => Element::BF16,
-        other => Element::Other(format!("{other:?}")),
-    };
     // The header's own validation holds the offsets against shapes and types.
     let tensors = header.tensors().into_iter().map(|(name, info)| {
         let start = 8 + header_bytes + info.data_offsets.0 as u64;
-        (name, TensorInfo::contiguous(info.shape.clone(), element(info.dtype), start))
+        (name, TensorInfo::contiguous(info.shape.clone(), info.dtype.into(), start))
     });
     let metadata = header.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
     Ok(Index { tensors: tensors.collect(), metadata })

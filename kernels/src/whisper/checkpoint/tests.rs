@@ -188,6 +188,17 @@ fn ggml_blocks_lose_no_more_than_their_step() {
     assert_eq!(wide(8, &[&one[..], &quants].concat()), expected);
 }
 
+/// Found by the fuzz target `weights_ggml`: as many mel filters as two words can say.
+#[test]
+fn ggml_filters_beyond_the_file_are_told() {
+    let file = [&b"lmgg"[..], &[0; 11 * 4], &[0xff; 8]].concat();
+    let refused = refused("m.bin", file);
+    assert!(
+        refused.contains("the mel filters takes 18446744073709551615 bytes at byte 56, 0 are left"),
+        "{refused}"
+    );
+}
+
 #[test]
 fn pickles_execute_nothing() {
     let module = EncoderWeights::load(&recorded("whole_module.pt"), None).unwrap_err().to_string();
