@@ -105,7 +105,7 @@ fn contradictions_are_told() {
     outcome.error(&[
         "other.safetensors",
         "file:     version 7",
-        "expected: version 1",
+        "expected: version 2",
         "help: quantise the weights again",
     ]);
 }

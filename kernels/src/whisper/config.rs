@@ -1,5 +1,7 @@
 //! Sizes of a Whisper encoder.
 
+use serde::{Deserialize, Serialize};
+
 /// Columns of one attention head, in every released model.
 pub const HEAD_DIM: usize = 64;
 
@@ -7,7 +9,8 @@ pub const HEAD_DIM: usize = 64;
 pub const WINDOW_FRAMES: usize = 3000;
 
 /// Sizes of an encoder.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ModelConfig {
     /// Name for people and reports.
     pub name: String,

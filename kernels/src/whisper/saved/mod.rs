@@ -167,7 +167,7 @@ pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<(QuantModel, Stamp), Save
     let stamp: Stamp = serde_json::from_str(text).map_err(|e| no_stamp(e.to_string()))?;
     stamp.sound().map_err(no_stamp)?;
     let scheme: Option<Scheme> = stamp.scheme.parse().ok();
-    let expected = Stamp::new(scheme.unwrap_or_default(), &stamp.config(), stamp.calibration.clone());
+    let expected = Stamp::new(scheme.unwrap_or_default(), &stamp.model, stamp.calibration.clone());
     let recipe = match scheme.and_then(Scheme::recipe) {
         Some(recipe) if stamp == expected => recipe,
         _ => {
@@ -185,7 +185,7 @@ pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<(QuantModel, Stamp), Save
         let problems = vec![format!("the weights alone take {needed} bytes, the file has {got}")];
         return Err(SavedError::Tensors { path: path(), problems });
     }
-    let mut model = blank(stamp.config(), scheme.unwrap_or_default(), recipe);
+    let mut model = blank(stamp.model.clone(), scheme.unwrap_or_default(), recipe);
     let mut reader = Reader { tensors: &tensors, read: 0, problems: Vec::new() };
     visit(&mut model, &mut reader);
     let mut problems = reader.problems;
@@ -306,14 +306,14 @@ mod tests {
             assert!(from_bytes(Path::new("q"), &good[..length]).is_err(), "{length} bytes");
         }
         let mut larger = stamp.clone();
-        larger.positions = 7;
+        larger.model.positions = 7;
         let error = from_bytes(Path::new("q"), &to_bytes(&model, &larger)).unwrap_err().to_string();
         assert!(error.contains("positions: expected I16 [7, 64], got I16 [6, 64]"), "{error}");
-        larger.layers = 128;
+        larger.model.layers = 128;
         let error = from_bytes(Path::new("q"), &to_bytes(&model, &larger)).unwrap_err().to_string();
         assert!(error.contains("the weights alone take"), "{error}");
         let mut larger = stamp.clone();
-        larger.d = usize::MAX;
+        larger.model.d = usize::MAX;
         assert!(from_bytes(Path::new("q"), &to_bytes(&model, &larger)).is_err());
         let mut bad = model.clone();
         bad.layers[1].ln1.shift = 77;

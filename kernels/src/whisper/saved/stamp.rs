@@ -10,7 +10,7 @@ use crate::whisper::ModelConfig;
 use crate::whisper::scheme::Scheme;
 
 /// Version of the meaning of tensors: raised when integers that were right give other features.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What must agree between a file and the program that reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,22 +30,8 @@ pub struct Stamp {
     pub scales: String,
     /// SHA-256 of the log-mel windows that scales were measured on.
     pub calibration: String,
-    /// Name of the encoder.
-    pub model: String,
-    /// Mel bands.
-    pub mels: usize,
-    /// Width.
-    pub d: usize,
-    /// Heads.
-    pub heads: usize,
-    /// Layers.
-    pub layers: usize,
-    /// Width of the feed-forward blocks.
-    pub ffn: usize,
-    /// Positions.
-    pub positions: usize,
-    /// Whether there is a second convolution.
-    pub conv2: bool,
+    /// Sizes of the encoder.
+    pub model: ModelConfig,
 }
 
 impl Stamp {
@@ -59,51 +45,32 @@ impl Stamp {
             weight_order: "inputs x outputs".to_owned(),
             scales: "value = integer x scale".to_owned(),
             calibration,
-            model: config.name.clone(),
-            mels: config.mels,
-            d: config.d,
-            heads: config.heads,
-            layers: config.layers,
-            ffn: config.ffn,
-            positions: config.positions,
-            conv2: config.conv2,
-        }
-    }
-
-    /// Sizes of the encoder.
-    pub fn config(&self) -> ModelConfig {
-        ModelConfig {
-            name: self.model.clone(),
-            mels: self.mels,
-            d: self.d,
-            heads: self.heads,
-            layers: self.layers,
-            ffn: self.ffn,
-            positions: self.positions,
-            conv2: self.conv2,
+            model: config.clone(),
         }
     }
 
     /// Bytes of all weight matrices.
     pub(super) fn weight_bytes(&self) -> u64 {
-        let [mels, d, ffn, layers] = [self.mels, self.d, self.ffn, self.layers].map(|n| n as u64);
-        3 * mels * d + if self.conv2 { 3 * d * d } else { 0 } + layers * (4 * d * d + 2 * d * ffn)
+        let [mels, d, ffn, layers] =
+            [self.model.mels, self.model.d, self.model.ffn, self.model.layers].map(|n| n as u64);
+        3 * mels * d + if self.model.conv2 { 3 * d * d } else { 0 } + layers * (4 * d * d + 2 * d * ffn)
     }
 
     /// Whether the sizes are an encoder's: those limits keep memory bounded.
     pub(super) fn sound(&self) -> Result<(), String> {
+        let ModelConfig { mels, d, heads, layers, ffn, positions, .. } = self.model;
         let sizes = [
-            ("mels", self.mels, 1024),
-            ("d", self.d, 1024),
-            ("heads", self.heads, 64),
-            ("layers", self.layers, 128),
-            ("ffn", self.ffn, 8192),
-            ("positions", self.positions, 1 << 15),
+            ("mels", mels, 1024),
+            ("d", d, 1024),
+            ("heads", heads, 64),
+            ("layers", layers, 128),
+            ("ffn", ffn, 8192),
+            ("positions", positions, 1 << 15),
         ];
         match sizes.iter().find(|(_, got, limit)| !(1..=*limit).contains(got)) {
             Some((what, got, limit)) => Err(format!("{what} is {got}, expected 1..={limit}")),
-            None if !self.d.is_multiple_of(self.heads) => {
-                Err(format!("d is {}, expected a multiple of {} heads", self.d, self.heads))
+            None if !d.is_multiple_of(heads) => {
+                Err(format!("d is {d}, expected a multiple of {heads} heads"))
             }
             None => Ok(()),
         }
@@ -120,14 +87,14 @@ impl fmt::Display for Stamp {
             self.scheme,
             self.weight_order,
             self.scales,
-            self.model,
-            self.mels,
-            self.d,
-            self.heads,
-            self.layers,
-            self.ffn,
-            self.positions,
-            if self.conv2 { "" } else { ", one convolution" },
+            self.model.name,
+            self.model.mels,
+            self.model.d,
+            self.model.heads,
+            self.model.layers,
+            self.model.ffn,
+            self.model.positions,
+            if self.model.conv2 { "" } else { ", one convolution" },
             self.calibration
         )
     }

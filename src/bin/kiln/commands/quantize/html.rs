@@ -33,11 +33,11 @@ pub fn page(report: &Report) -> Markup {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "Quantisation of " (stamp.model) ": " (stamp.scheme) }
+                title { "Quantisation of " (stamp.model.name) ": " (stamp.scheme) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                h1 { "Quantisation of " (stamp.model) ", scheme " (stamp.scheme) }
+                h1 { "Quantisation of " (stamp.model.name) ", scheme " (stamp.scheme) }
                 p { "Floats and integers side by side, " (report.note) "." }
                 dl {
                     dt { "weights" } dd { (report.weights) }
