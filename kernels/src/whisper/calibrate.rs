@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use ndarray::parallel::prelude::*;
 use ndarray::{Array2, ArrayView2, Axis};
 
-use super::reference;
+use super::audio::{Audio, WINDOW_SAMPLES};
+use super::config::ModelConfig;
 use super::weights::EncoderWeights;
+use super::{mel, reference};
 use crate::conv1d;
 
 /// What is known of one tensor over all calibration windows.
@@ -64,6 +66,24 @@ pub struct Calibration {
     products: BTreeMap<String, Array2<f32>>,
     /// Peaks of the rows of the latest LayerNorm.
     row_peaks: Vec<f32>,
+}
+
+/// The log-mel windows `[mels, frames]` that scales are measured on: those of the recording, and of one that is shorter
+/// than a window also the recording [`looped`]. Silence is easy to encode, and full windows have none.
+pub fn windows(audio: &Audio, config: &ModelConfig) -> Vec<Array2<f32>> {
+    let spectrogram =
+        |samples: &[f32]| mel::first_frames(mel::log_mel(samples, config.mels).view(), config.frames());
+    let mut windows: Vec<Array2<f32>> = audio.windows().map(spectrogram).collect();
+    // An encoder may read less than a whole window.
+    if windows.len() == 1 && audio.samples.len() < WINDOW_SAMPLES.min(config.frames() * mel::HOP) {
+        windows.push(spectrogram(&looped(&audio.samples)));
+    }
+    windows
+}
+
+/// A recording again and again until it fills a window; nothing if there is none.
+pub fn looped(samples: &[f32]) -> Vec<f32> {
+    samples.iter().copied().cycle().take(WINDOW_SAMPLES).collect()
 }
 
 impl Calibration {

@@ -2,9 +2,9 @@
 
 use ndarray::{Array2, ArrayView2};
 
-use super::calibrate::Calibration;
+use super::calibrate::{Calibration, looped};
 use super::quantise::{Tuning, calibrate, quantise_calibrated};
-use super::scheme::{Number, Recipe, WeightScales};
+use super::scheme::{Number, Recipe, Scheme, WeightScales};
 use super::smooth::Smoothing;
 use super::weights::EncoderWeights;
 use super::{integer, measure};
@@ -20,6 +20,10 @@ pub struct Variant {
     pub recipe: Recipe,
     /// Choices.
     pub tuning: Tuning,
+    /// Whether scales are measured on looped recordings too, as [`calibrate::windows`] has them; else as recorded.
+    ///
+    /// [`calibrate::windows`]: super::calibrate::windows
+    pub looped: bool,
 }
 
 /// Agreement of one recording's features with those of the f32 encoder.
@@ -39,7 +43,7 @@ pub fn variants() -> Vec<Variant> {
     let smooth = |norm, context, heads| Tuning { smoothing: Smoothing { norm, context, heads }, ..plain };
     let mut list = Vec::new();
     let mut add = |name: &str, what, recipe, tuning| {
-        list.push(Variant { name: name.to_owned(), what, recipe, tuning });
+        list.push(Variant { name: name.to_owned(), what, recipe, tuning, looped: true });
     };
     add("document", "everything a byte, one scale a tensor", Recipe::DESIGN_DOC, plain);
     add(
@@ -124,6 +128,12 @@ pub fn variants() -> Vec<Variant> {
     for (name, what, tuning) in tuned {
         add(&format!("rows {name}"), what, rows, tuning);
     }
+    for (name, scheme) in [("static", Scheme::W8A8Static), ("rows", Scheme::W8A8)] {
+        let recipe = if scheme == Scheme::W8A8 { rows } else { fixed };
+        let what = "the scheme's choices, scales measured on the recordings with their silence only";
+        let name = format!("{name} both, as recorded");
+        list.push(Variant { name, what, recipe, tuning: scheme.tuning(), looped: false });
+    }
     list
 }
 
@@ -138,29 +148,59 @@ pub struct Clip {
     pub exact: Array2<f32>,
 }
 
-/// Scores of one option on every clip, in order. `calibration` are log-mel windows.
-///
-/// # Panics
-/// As [`Calibration::measure`].
-pub fn scores(
-    variant: &Variant,
-    weights: &EncoderWeights,
-    calibration: &[Array2<f32>],
-    plain: &Calibration,
-    clips: &[Clip],
-) -> Vec<Score> {
-    let Variant { recipe, tuning, .. } = variant;
-    let model = if tuning.smoothing == Smoothing::NONE {
-        quantise_calibrated(weights, plain, recipe, tuning)
-    } else {
-        let (smoothed, calibration) = calibrate(weights, calibration, tuning);
-        quantise_calibrated(&smoothed, &calibration, recipe, tuning)
+/// Windows to measure scales on, and what they say of the encoder as it is.
+#[derive(Clone, Debug)]
+pub struct Recordings {
+    windows: Vec<Array2<f32>>,
+    plain: Calibration,
+}
+
+impl Recordings {
+    /// Of log-mel windows `[mels, frames]`.
+    ///
+    /// # Panics
+    /// As [`Calibration::measure`].
+    pub fn new(weights: &EncoderWeights, windows: Vec<Array2<f32>>) -> Recordings {
+        let plain = Calibration::measure(weights, &windows);
+        Recordings { windows, plain }
+    }
+
+    /// Scores of one option on every clip, in order, with scales that are measured on these windows.
+    pub fn scores(&self, variant: &Variant, weights: &EncoderWeights, clips: &[Clip]) -> Vec<Score> {
+        let Variant { recipe, tuning, .. } = variant;
+        let model = if tuning.smoothing == Smoothing::NONE {
+            quantise_calibrated(weights, &self.plain, recipe, tuning)
+        } else {
+            let (smoothed, calibration) = calibrate(weights, &self.windows, tuning);
+            quantise_calibrated(&smoothed, &calibration, recipe, tuning)
+        };
+        let score = |clip: &Clip| {
+            let features = integer::encode(&model, &model.input(clip.mel.view()), &mut |_, _| ());
+            compare(model.dequantise(features.view()).view(), clip.exact.view())
+        };
+        clips.iter().map(score).collect()
+    }
+}
+
+/// A recording at other speeds and levels, looped to a whole window, with what to add to its name: windows that are full
+/// and differ, of one recording.
+pub fn full_windows(samples: &[f32]) -> Vec<(&'static str, Vec<f32>)> {
+    let quiet = |samples: Vec<f32>| samples.into_iter().map(|s| s / 4.0).collect::<Vec<_>>();
+    vec![
+        ("looped", looped(samples)),
+        ("15 % faster", looped(&at_speed(samples, 1.15))),
+        ("15 % slower, -12 dB", looped(&quiet(at_speed(samples, 1.0 / 1.15)))),
+    ]
+}
+
+/// The recording played `factor` times as fast, by linear interpolation.
+fn at_speed(samples: &[f32], factor: f64) -> Vec<f32> {
+    let count = (samples.len().saturating_sub(1) as f64 / factor) as usize;
+    let at = |i: usize| {
+        let (whole, part) = ((i as f64 * factor) as usize, (i as f64 * factor).fract() as f32);
+        samples[whole] * (1.0 - part) + samples[whole + 1] * part
     };
-    let score = |clip: &Clip| {
-        let features = integer::encode(&model, &model.input(clip.mel.view()), &mut |_, _| ());
-        compare(model.dequantise(features.view()).view(), clip.exact.view())
-    };
-    clips.iter().map(score).collect()
+    (0..count).map(at).collect()
 }
 
 /// Agreement of features with exact ones.

@@ -1,9 +1,8 @@
 //! `kiln numerics`: the options of quantisation, each with its number.
 
 use anyhow::{Result, bail};
-use kiln::kernels::whisper::calibrate::Calibration;
-use kiln::kernels::whisper::study::{self, Clip};
-use kiln::kernels::whisper::{EncoderWeights, audio, mel, reference};
+use kiln::kernels::whisper::study::{self, Clip, Recordings};
+use kiln::kernels::whisper::{EncoderWeights, audio, calibrate, mel, reference};
 use ndarray::Array2;
 use std::io::Write;
 use std::path::PathBuf;
@@ -38,8 +37,6 @@ pub fn numerics(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     let window = |samples: &[f32]| {
         mel::first_frames(mel::log_mel(samples, weights.config.mels).view(), weights.config.frames())
     };
-    let read = |path: &PathBuf| -> Result<Array2<f32>> { Ok(window(&audio::read(path)?.samples)) };
-    let calibration = args.calibrate.iter().map(read).collect::<Result<Vec<_>>>()?;
     let clip = |name: String, mel: Array2<f32>| {
         let exact = reference::encode(&weights, mel.view(), &mut |_, _| ());
         Clip { name, mel, exact }
@@ -49,7 +46,8 @@ pub fn numerics(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         let samples = audio::read(path)?.samples;
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         clips.push(clip(name.clone(), window(&samples)));
-        clips.push(clip(format!("{name} looped"), window(&looped(&samples))));
+        let full = study::full_windows(&samples).into_iter();
+        clips.extend(full.map(|(what, samples)| clip(format!("{name} {what}"), window(&samples))));
     }
     let variants: Vec<_> = study::variants()
         .into_iter()
@@ -59,20 +57,20 @@ pub fn numerics(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         let names: Vec<_> = study::variants().into_iter().map(|v| v.name).collect();
         bail!("no option has such a name\nhelp: the names are {}", names.join(", "));
     }
-    let plain = Calibration::measure(&weights, &calibration);
+    let recordings = args.calibrate.iter().map(|path| audio::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let recorded: Vec<_> = recordings.iter().map(|a| window(&a.samples)).collect();
+    let recorded = Recordings::new(&weights, recorded);
+    let looped = recordings.iter().flat_map(|a| calibrate::windows(a, &weights.config)).collect();
+    let looped = Recordings::new(&weights, looped);
     let names: Vec<_> = clips.iter().map(|c| c.name.as_str()).collect();
     writeln!(out, "| option | what | {} |", names.join(" | "))?;
     writeln!(out, "|---|---|{}", "---|".repeat(clips.len()))?;
     for variant in variants {
-        let scores = study::scores(&variant, &weights, &calibration, &plain, &clips);
+        let calibration = if variant.looped { &looped } else { &recorded };
+        let scores = calibration.scores(&variant, &weights, &clips);
         let cells: Vec<_> = scores.iter().map(|s| format!("{:.5}, {:.1} dB", s.cosine, s.sqnr_db)).collect();
         writeln!(out, "| {} | {} | {} |", variant.name, variant.what, cells.join(" | "))?;
         out.flush()?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A recording again and again until it fills a window of 30 s.
-fn looped(samples: &[f32]) -> Vec<f32> {
-    samples.iter().copied().cycle().take(480_000).collect()
 }

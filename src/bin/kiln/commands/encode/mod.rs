@@ -13,7 +13,7 @@ use kiln::kernels::whisper::encoder::{self, EncodeError, EncodeReport, Progress}
 use kiln::kernels::whisper::plan::Plan;
 use kiln::kernels::whisper::quantise::Quantised;
 use kiln::kernels::whisper::scheme::Scheme;
-use kiln::kernels::whisper::{EncoderWeights, ModelConfig, QuantModel, integer, mel, reference};
+use kiln::kernels::whisper::{EncoderWeights, ModelConfig, QuantModel, calibrate, integer, mel, reference};
 use kiln::predict::{Launch, Prediction};
 use kiln::runner::SimRunner;
 use kiln::sim::array::SimOptions;
@@ -117,7 +117,8 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         }
         (Network::Quantised(model, _), _) => Encoder::Integers(model.clone()),
         (Network::Floats(weights), _) => {
-            let others: Vec<_> = inputs.calibration.iter().flat_map(|a| spectrograms(a, &config)).collect();
+            let others: Vec<_> =
+                inputs.calibration.iter().flat_map(|a| calibrate::windows(a, &config)).collect();
             if stopped() {
                 return Ok(interrupted());
             }
@@ -252,7 +253,7 @@ fn interrupted() -> ExitCode {
 }
 
 /// The log-mel spectrogram `[mels, frames]` that the encoder reads, of each window.
-pub fn spectrograms(audio: &Audio, config: &ModelConfig) -> Vec<Array2<f32>> {
+fn spectrograms(audio: &Audio, config: &ModelConfig) -> Vec<Array2<f32>> {
     let window = |samples| mel::first_frames(mel::log_mel(samples, config.mels).view(), config.frames());
     audio.windows().map(window).collect()
 }

@@ -2,16 +2,15 @@
 
 mod html;
 
-use crate::commands::encode::spectrograms;
 use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use kiln::kernels::whisper::audio;
 use kiln::kernels::whisper::config::WINDOW_FRAMES;
 use kiln::kernels::whisper::quantise::Quantised;
 use kiln::kernels::whisper::report::{QuantReport, compare};
 use kiln::kernels::whisper::saved;
 use kiln::kernels::whisper::scheme::Scheme;
 use kiln::kernels::whisper::weights::EncoderWeights;
+use kiln::kernels::whisper::{audio, calibrate};
 use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -51,7 +50,7 @@ struct Report {
     weights: String,
     /// Recordings.
     calibration: Vec<String>,
-    /// Windows of 30 s in them.
+    /// Windows that they were measured on.
     windows: usize,
     /// What the file of integers is stamped with.
     stamp: saved::Stamp,
@@ -81,7 +80,7 @@ pub fn quantize(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         );
     }
     let recordings = args.calibrate.iter().map(|path| audio::read(path)).collect::<Result<Vec<_>, _>>()?;
-    let mels: Vec<_> = recordings.iter().flat_map(|a| spectrograms(a, &weights.config)).collect();
+    let mels: Vec<_> = recordings.iter().flat_map(|a| calibrate::windows(a, &weights.config)).collect();
     if mels.is_empty() {
         bail!("the recordings are empty: nothing to measure scales on");
     }
