@@ -34,6 +34,9 @@ pub fn catalogue() -> Vec<Entry> {
         softmax::entry(2, 1536),
         layernorm::entry(4, 384, Elem::I8),
         layernorm::entry(2, 64, Elem::I16),
+        // The widths of large models, and the widest.
+        layernorm::entry_rows(1, 1280),
+        layernorm::entry(1, 2048, Elem::I8),
         gelu::entry(1024),
         residual_add::entry(1024),
         transpose::entry(64, 64),

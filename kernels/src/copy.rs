@@ -5,7 +5,7 @@ use kiln_dsl::kernel::{Kernel, build::Builder};
 use kiln_dsl::num::{Rounding, Saturation};
 
 /// Bytes that one step moves.
-const STEP: u32 = 32;
+pub const STEP: u32 = 32;
 
 /// `y = x`, `len` bytes.
 ///

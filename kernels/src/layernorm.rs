@@ -22,6 +22,23 @@ use crate::fixed::{reciprocal_q15, rsqrt, saturate_i8, saturate_i16, srs};
 /// Bits of the largest |c| of a row.
 const ROW_BITS: u32 = 14;
 
+/// Columns of the longest row: every intermediate fits its type up to here, and a whole turn of rows fits a core.
+///
+/// With `d` columns of i16:
+///
+/// - `|sum| <= d * 2^15`, and `peak`, `d * max` and `x * d - sum` are at most `d * (2^16 - 1)`: below 2^31 for
+///   `d <= 2^15`.
+/// - Shifted up, `d` multiplies as i16: a row that is not constant has `peak >= d / 2`, so `peak * 2^up < 2^14` keeps
+///   `d * 2^up < 2^15`; without a shift, `d < 2^15`.
+/// - `|c| <= 2^14`, so `c * mantissa < 2^29`. With `b = square_bits(d)` values of at most `2^b` are squared, and
+///   `d * 4^b < 2^31` is how `b` is chosen.
+/// - The value of the peak keeps `b` bits, at least `2^(b - 1)` after rounding, so `s >= 4^(b - 1)`. [`rsqrt`] takes
+///   `s >= 2^16`, that is `b >= 9`: `d < 2^13`. Its shift is then at least 22, so `z`'s, `b + 1` less, is positive.
+/// - `|z * gain| <= 2^30`, and `|beta| <= 2^30`.
+///
+/// The tightest of these is `d < 2^13`.
+pub const MAX_COLUMNS: u32 = 2048;
+
 /// Gains, offsets and their common scale of one LayerNorm over `d` columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayerNorm {
@@ -74,9 +91,13 @@ pub fn square_bits(d: usize) -> u32 {
 /// Every intermediate fits 32 bits.
 ///
 /// # Panics
-/// When the row is empty or longer than 1024 columns (the 32 bits).
+/// When the row is empty or longer than [`MAX_COLUMNS`].
 pub fn normalise(x: &[i16]) -> Vec<i16> {
-    assert!(!x.is_empty() && x.len() <= 1024, "{} columns: expected 1..=1024", x.len());
+    assert!(
+        !x.is_empty() && x.len() <= MAX_COLUMNS as usize,
+        "{} columns: expected 1..={MAX_COLUMNS}",
+        x.len()
+    );
     let mut d = x.len() as i32;
     let mut sum: i32 = x.iter().map(|&x| i32::from(x)).sum();
     let max = x.iter().copied().fold(i16::MIN, i16::max);
@@ -110,7 +131,7 @@ fn affine(x: &[i16], norm: &LayerNorm) -> impl Iterator<Item = i64> {
 /// `out[M, d]` in i8 of `x[M, d]`: the norms before the GEMMs.
 ///
 /// # Panics
-/// When `x` is not in standard layout, or its columns are not `norm`'s, or more than 1024.
+/// When `x` is not in standard layout, or its columns are not `norm`'s, or more than [`MAX_COLUMNS`].
 pub fn reference_i8(x: ArrayView2<i16>, norm: &LayerNorm) -> Array2<i8> {
     let mut out = Array2::zeros(x.dim());
     for (x, mut out) in x.axis_iter(Axis(0)).zip(out.axis_iter_mut(Axis(0))) {
@@ -169,11 +190,11 @@ const LANES: u32 = 32;
 /// `gain` i16 and `beta` i32 per column, `shift[0]` in memory (it comes with them), `out` is `elem`; row-major.
 ///
 /// # Panics
-/// When `d` is not a multiple of 32 up to 1024, or `elem` is neither i8 nor i16.
+/// When `d` is not a multiple of 32 up to [`MAX_COLUMNS`], or `elem` is neither i8 nor i16.
 pub fn layernorm(rows: u32, d: u32, elem: Elem) -> Kernel {
     assert!(
-        d.is_multiple_of(LANES) && rows * d > 0 && d <= 1024,
-        "layernorm of {d} columns: expected n x 32 <= 1024"
+        d.is_multiple_of(LANES) && rows * d > 0 && d <= MAX_COLUMNS,
+        "layernorm of {d} columns: expected n x 32 <= {MAX_COLUMNS}"
     );
     match elem {
         Elem::I8 => rows_of::<i8>(rows, d),
@@ -274,11 +295,11 @@ where
 /// [`layernorm`]'s, and a scratch row of 16 bits.
 ///
 /// # Panics
-/// When `d` is not a multiple of 64 up to 1024.
+/// When `d` is not a multiple of 64 up to [`MAX_COLUMNS`].
 pub fn layernorm_rows(rows: u32, d: u32) -> Kernel {
     assert!(
-        d.is_multiple_of(64) && rows * d > 0 && d <= 1024,
-        "layernorm of {d} columns: expected n x 64 <= 1024"
+        d.is_multiple_of(64) && rows * d > 0 && d <= MAX_COLUMNS,
+        "layernorm of {d} columns: expected n x 64 <= {MAX_COLUMNS}"
     );
     let (name, width) = (format!("layernorm_rows_{rows}x{d}"), d + ROW_BLOCK as u32);
     Kernel::build(&name, Rounding::ConvEven, Saturation::On, |k: &Builder| {
@@ -367,6 +388,8 @@ pub fn entry(rows: u32, d: u32, elem: Elem) -> Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kiln_dsl::device::Device;
+    use kiln_sim::core::{Engine, KernelArg, run_kernel_on};
     use proptest::prelude::*;
     use rand::rngs::Xoshiro256PlusPlus;
     use rand::{RngExt, SeedableRng};
@@ -399,7 +422,7 @@ mod tests {
     #[test]
     fn z_error_bound_over_shapes_and_sizes() {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
-        for d in [1, 2, 63, 64, 80, 384, 512, 768, 1024] {
+        for d in [1, 2, 63, 64, 80, 384, 512, 768, 1024, 1280, 2047, 2048] {
             for amplitude in [1, 2, 30, 1000, 12345, 32767] {
                 for offset in [0, 20000, -32768 + amplitude] {
                     for spikes in [0, 1, d / 16] {
@@ -420,6 +443,45 @@ mod tests {
         let (worst, bound) = z_error(&typical);
         println!("layernorm: a bell-shaped row of 384: worst {worst:.2} LSB of Q15 (bound {bound:.1})");
         assert!(worst < 4.0, "{worst}");
+    }
+
+    /// Rows at the ends of what 32 bits hold, by the arithmetic of the reference, which overflows loudly, and by the
+    /// kernel's, which wraps: all of one value, one value apart from the rest, halves at both ends, a slope of one.
+    #[test]
+    fn the_longest_rows_stay_in_their_bits() {
+        for d in [1024, 1280, 2048] {
+            let ends = [i16::MIN, -1, 0, 1, i16::MAX];
+            let pairs = ends.iter().flat_map(|&a| ends.map(|b| (a, b)));
+            let mut rows: Vec<Vec<i16>> = Vec::new();
+            for (most, other) in pairs {
+                for others in [1, d / 2, d - 1] {
+                    rows.push((0..d).map(|i| if i < others { other } else { most }).collect());
+                }
+            }
+            rows.push((0..d).map(|i| i as i16).collect());
+            rows.push((0..d).map(|i| if i % 2 == 0 { i16::MAX } else { -i16::MAX }).collect());
+            for row in &rows {
+                z_error(row);
+            }
+
+            let x = Array2::from_shape_vec((rows.len(), d), rows.concat()).expect("rows of d");
+            let gain: Vec<i16> = (0..d).map(|i| [i16::MIN + 1, 0, i16::MAX][i % 3]).collect();
+            let beta: Vec<i32> = (0..d).map(|i| [-(1 << 30), 0, 1 << 30][i / 3 % 3]).collect();
+            let norm = LayerNorm { gain, beta, shift: 16 };
+            let expected = bytes_of(reference_i16(x.view(), &norm).as_slice().expect("standard layout"));
+            let kernel = layernorm(rows.len() as u32, d as u32, Elem::I16);
+            let entry = Entry::new(kernel, |_| unreachable!("the arguments are the test's"));
+            let operand = |(param, arg): (usize, Arg)| match arg {
+                Arg::Bytes(bytes) => KernelArg::Memory(bytes),
+                Arg::I32(value) => KernelArg::I32(value),
+                Arg::Local => KernelArg::Memory(entry.local_bytes(param)),
+            };
+            let args = arguments(x, &norm, expected.len(), 1).into_iter().enumerate();
+            let mut args: Vec<KernelArg> = args.map(operand).collect();
+            let run = run_kernel_on(&entry.kernel, Device::npu1(), Engine::Interpreter, &mut args);
+            run.unwrap_or_else(|e| panic!("{e}"));
+            assert!(matches!(&args[4], KernelArg::Memory(out) if *out == expected), "rows of {d}");
+        }
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! Row-wise operations on all 16 cores, one program: every column of cores takes a share of the rows, its mem tile
 //! splits each object over its four cores and joins their results.
 //!
-//! What the program does, a core reads from the first object of a dispatch, which it keeps: [`HeaderLayout`] says where the
-//! operation, the number of turns and the operands of the kernels lie in it. So residual addition and both LayerNorms
-//! are three sequences over one array program, and no reconfiguration lies between them.
+//! What the program does, a core reads from the first object of a dispatch (the first few, where objects are shorter than
+//! the header), which it keeps: [`HeaderLayout`] says where the operation, the number of turns and the operands of the
+//! kernels lie in it. So residual addition and both LayerNorms are three sequences over one array program, and no
+//! reconfiguration lies between them.
 //!
-//! A turn of a core is four rows. Every row of a result has two bytes for each column: 16-bit results fill them, bytes
+//! A turn of a core is four rows, or fewer where a core has no room for that ([`Room`]). Every row of a result has two bytes for each column: 16-bit results fill them, bytes
 //! (and the multiplier of their row, [`crate::requantise::ROW_BLOCK`]) lie at their start. An addition takes two objects a
-//! turn, four rows of each summand.
+//! turn, the rows of each summand.
 //!
 //! A column's share is a whole number of objects; where the rows do not divide, the last shares
 //! start earlier and write what they share with their neighbours a second time, so that rows past
@@ -31,9 +32,6 @@ use std::sync::Arc;
 
 /// Cores in a column, and columns.
 const GRID: u32 = 4;
-
-/// Rows of a turn of one core.
-const TURN_ROWS: u32 = 4;
 
 /// What a dispatch of the program does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -114,10 +112,14 @@ impl HeaderLayout {
     }
 }
 
-/// Objects at the ends of the FIFOs.
+/// What the memories of a device hold of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Depths {
-    /// In the mem tiles, whole ones.
+pub struct Room {
+    /// Rows of a turn of one core: an object.
+    pub turn_rows: u32,
+    /// Copies that bring a column's summands: one has a limit of turns.
+    pub copies: u32,
+    /// Objects at the ends of FIFOs in the mem tiles, whole ones.
     pub mem: u32,
     /// In a core. An addition holds two; two more may be on their way.
     pub core_in: u32,
@@ -134,6 +136,8 @@ pub struct RowProgram {
     pub rows: u32,
     /// Whether [`RowOp::Norm`] gives each row a multiplier.
     pub multipliers: bool,
+    /// Its objects.
+    pub room: Room,
 }
 
 /// A core's kernels and what it keeps.
@@ -153,17 +157,22 @@ impl RowProgram {
 
     /// Bytes of one core's part of an object.
     fn part_bytes(&self) -> u32 {
-        TURN_ROWS * self.row_bytes()
+        self.room.turn_rows * self.row_bytes()
     }
 
     /// Rows that one column works on: a whole number of objects.
     fn share(&self) -> u32 {
-        self.rows.div_ceil(GRID).next_multiple_of(GRID * TURN_ROWS)
+        self.rows.div_ceil(GRID).next_multiple_of(self.turn())
+    }
+
+    /// Rows that a column takes at a time.
+    fn turn(&self) -> u32 {
+        GRID * self.room.turn_rows
     }
 
     /// Turns of a core.
     fn turns(&self) -> u32 {
-        self.share() / (GRID * TURN_ROWS)
+        self.share() / self.turn()
     }
 
     /// Rows that input and output buffers must have.
@@ -171,15 +180,30 @@ impl RowProgram {
         self.rows.max(self.share())
     }
 
-    /// Bytes of the header's buffer: one object, the header once for each core.
+    /// Objects that bring the header to a core.
+    fn header_objects(&self) -> u32 {
+        HeaderLayout::new(self.d).bytes().div_ceil(self.part_bytes())
+    }
+
+    /// Bytes of the header in each of them.
+    fn header_piece(&self) -> u32 {
+        let bytes = HeaderLayout::new(self.d).bytes();
+        bytes.div_ceil(self.header_objects()).next_multiple_of(copy::STEP)
+    }
+
+    /// Bytes of the header's buffer: its objects, each once for each core.
     pub fn header_len(&self) -> u64 {
-        u64::from(GRID * self.part_bytes())
+        u64::from(self.header_objects() * GRID * self.part_bytes())
     }
 
     fn header(&self, gain: &[i16], beta: &[i32], params: &[i32], op: RowOp) -> Vec<u8> {
-        let mut part = HeaderLayout::new(self.d).pack(gain, beta, params, op, self.turns());
-        part.resize(self.part_bytes() as usize, 0);
-        part.repeat(GRID as usize)
+        let all = HeaderLayout::new(self.d).pack(gain, beta, params, op, self.turns());
+        let object = |piece: &[u8]| {
+            let mut part = piece.to_vec();
+            part.resize(self.part_bytes() as usize, 0);
+            part.repeat(GRID as usize)
+        };
+        all.chunks(self.header_piece() as usize).flat_map(object).collect()
     }
 
     /// The header's buffer of an addition.
@@ -192,15 +216,26 @@ impl RowProgram {
         self.header(&norm.gain, &norm.beta, &[norm.shift as i32], op)
     }
 
-    /// The most objects that the memories of a device have room for.
+    /// The program for `rows` rows of `d` columns with the largest and most objects that the memories of a device have
+    /// room for.
     ///
     /// # Errors
-    /// When not even one object of each FIFO fits.
-    pub fn depths(&self, device: &Device) -> Result<Depths, TooBig> {
-        let candidates = [[2, 4, 2], [1, 4, 2], [2, 2, 2], [1, 2, 2], [1, 2, 1]];
-        let depths = candidates.map(|[mem, core_in, core_out]| Depths { mem, core_in, core_out });
-        let design = |d: Depths| (d, self.design("rows", RowOp::Add, self.rows_needed(), d));
-        Ok(first_that_fits(device, depths.into_iter().map(design))?.0)
+    /// When not even one row at a time fits.
+    ///
+    /// # Panics
+    /// As [`RowProgram::design`].
+    pub fn fitted(d: u32, rows: u32, multipliers: bool, device: &Device) -> Result<RowProgram, TooBig> {
+        let objects = [[2, 4, 2], [1, 4, 2], [2, 2, 2], [1, 2, 2], [1, 2, 1]];
+        let turns = [(4, 1), (2, 1), (2, 2), (1, 2), (1, 3)];
+        let rooms = turns.into_iter().flat_map(|(turn_rows, copies)| {
+            objects.map(|[mem, core_in, core_out]| Room { turn_rows, copies, mem, core_in, core_out })
+        });
+        let candidates = rooms.map(|room| {
+            let program = RowProgram { d, rows, multipliers, room };
+            let design = program.design("rows", RowOp::Add, program.rows_needed());
+            (program, design)
+        });
+        Ok(first_that_fits(device, candidates)?.0)
     }
 
     /// The design named `name` that does `op` on buffers of `buffer_rows` rows: `header` bytes, `x` i16
@@ -209,12 +244,13 @@ impl RowProgram {
     ///
     /// # Panics
     /// When `d` is not a multiple of 64, or one of the kernels does not verify.
-    pub fn design(&self, name: &str, op: RowOp, buffer_rows: u32, depths: Depths) -> Design {
+    pub fn design(&self, name: &str, op: RowOp, buffer_rows: u32) -> Design {
+        let Room { turn_rows, mem: mem_objects, core_in: in_objects, core_out: out_objects, .. } = self.room;
         assert!(self.d.is_multiple_of(64), "rows of {} columns: expected a multiple of 64", self.d);
         let d = DesignBuilder::new(name, format!("Row-wise operations on rows of {}: {op:?}.", self.d));
         let kernel = |k: Kernel| d.kernel(Arc::new(verify(k).unwrap_or_else(|e| panic!("{e}"))));
-        let keep = kernel(copy::copy_i8(HeaderLayout::new(self.d).bytes()));
-        let add = kernel(residual_add(TURN_ROWS * self.d));
+        let keep = kernel(copy::copy_i8(self.header_piece()));
+        let add = kernel(residual_add(turn_rows * self.d));
         let norm =
             kernel(if self.multipliers { layernorm_rows(1, self.d) } else { layernorm(1, self.d, Elem::I8) });
         let norm_post = kernel(layernorm(1, self.d, Elem::I16));
@@ -226,15 +262,15 @@ impl RowProgram {
         for col in 0..GRID {
             let (shim, mem) = (Tile::new(col as u8, 0), Tile::new(col as u8, 1));
             let (input, output) = (format!("in{col}"), format!("out{col}"));
-            inputs.push(d.fifo(input, shim, [mem], whole.clone()).depths([2, depths.mem]).id());
-            outputs.push(d.fifo(output, mem, [shim], whole.clone()).depths([depths.mem, 2]).id());
+            inputs.push(d.fifo(input, shim, [mem], whole.clone()).depths([2, mem_objects]).id());
+            outputs.push(d.fifo(output, mem, [shim], whole.clone()).depths([mem_objects, 2]).id());
             let first = core_in.len();
             for row in 0..GRID {
                 let core = Tile::new(col as u8, 2 + row as u8);
                 let input = d.fifo(format!("in{col}_{row}"), mem, [core], part.clone());
-                core_in.push(input.depths([2, depths.core_in]).id());
+                core_in.push(input.depths([2, in_objects]).id());
                 let output = d.fifo(format!("out{col}_{row}"), core, [mem], part.clone());
-                core_out.push(output.depths([depths.core_out, 2]).id());
+                core_out.push(output.depths([out_objects, 2]).id());
             }
             let offsets = |fifos: &[FifoId]| -> Vec<(FifoId, u32)> {
                 fifos[first..].iter().enumerate().map(|(i, &f)| (f, i as u32 * self.part_bytes())).collect()
@@ -243,7 +279,7 @@ impl RowProgram {
             d.join(offsets(&core_out), outputs[col as usize]);
         }
         for (at, (input, output)) in cores().zip(core_in.into_iter().zip(core_out)) {
-            let kept = MemType::flat(Elem::I8, HeaderLayout::new(self.d).bytes());
+            let kept = MemType::flat(Elem::I8, self.header_objects() * self.header_piece());
             let kept = d.local(format!("header_{}_{}", at.col, at.row), at, kept, None, None);
             let core = Core { keep, add, norm, norm_post, kept };
             d.core(at, |p| {
@@ -258,18 +294,24 @@ impl RowProgram {
     /// What a core does in one dispatch: keeps the header, and takes the turns it says.
     fn dispatch(&self, p: &CoreBuilder, core: &Core, input: FifoId, output: FifoId) {
         let layout = HeaderLayout::new(self.d);
-        let object = p.consume(input);
         let view = |byte_offset: u32, elem, len| {
             Some(View { byte_offset: byte_offset.into(), ty: MemType::flat(elem, len) })
         };
-        let first = Arg::Object { object, view: view(0, Elem::I8, layout.bytes()) };
-        p.call(core.keep, vec![first, core.kept.into()]);
-        let [op, turns] = [0, 1].map(|i| WordRef { object, index: layout.op_word() + i });
-        p.release(input, Port::Consume, 1);
-        let kept = layout
-            .views()
-            .map(|(byte, elem, len)| Arg::Local { buffer: core.kept, view: view(byte, elem, len) });
-        let [gain, beta, params] = kept;
+        let kept = |byte, elem, len| Arg::Local { buffer: core.kept, view: view(byte, elem, len) };
+        let (piece, last) = (self.header_piece(), self.header_objects() - 1);
+        debug_assert!(last * piece <= layout.words_byte(), "the words come in the last object");
+        let keep = |i: u32| {
+            let object = p.consume(input);
+            let from = Arg::Object { object, view: view(0, Elem::I8, piece) };
+            p.call(core.keep, vec![from, kept(i * piece, Elem::I8, piece)]);
+            p.release(input, Port::Consume, 1);
+            object
+        };
+        let objects: Vec<ObjectId> = (0..=last).map(keep).collect();
+        let object = objects[last as usize];
+        let first_word = layout.op_word() - last * piece / 4;
+        let [op, turns] = [0, 1].map(|i| WordRef { object, index: first_word + i });
+        let [gain, beta, params] = layout.views().map(|(byte, elem, len)| kept(byte, elem, len));
         let row = |object: ObjectId, row: u32, elem, len| Arg::Object {
             object,
             view: view(row * self.row_bytes(), elem, len),
@@ -279,7 +321,7 @@ impl RowProgram {
             let y = p.produce(output);
             p.switch(op, |branches| {
                 branches.case(RowOp::Add.code().into(), |p| {
-                    let all = |object| row(object, 0, Elem::I16, TURN_ROWS * self.d);
+                    let all = |object| row(object, 0, Elem::I16, self.room.turn_rows * self.d);
                     let pair = p.acquire(input, Port::Consume, 2);
                     p.call(core.add, vec![all(pair[0]), all(pair[1]), params.clone(), all(y)]);
                     p.release(input, Port::Consume, 2);
@@ -291,7 +333,7 @@ impl RowProgram {
                 for (op, kernel, elem, len) in norms {
                     branches.case(op.code().into(), |p| {
                         let x = p.consume(input);
-                        for r in 0..TURN_ROWS {
+                        for r in 0..self.room.turn_rows {
                             let operands =
                                 [row(x, r, Elem::I16, self.d), gain.clone(), beta.clone(), params.clone()];
                             p.call(kernel, [&operands[..], &[row(y, r, elem, len)]].concat());
@@ -318,6 +360,11 @@ impl RowProgram {
         };
         let [share, rows, width] = [self.share(), self.rows, self.d].map(u64::from);
         let distance = u64::from(buffer_rows) * width;
+        let [turn, turns] = [self.turn(), self.turns()].map(u64::from);
+        let each = turns.div_ceil(self.room.copies.into());
+        let parts = (0..turns).step_by(each as usize).map(|done| (done, each.min(turns - done)));
+        let parts: Vec<(u64, u64)> = parts.collect();
+        let copies = if op == RowOp::Add { parts.len() } else { 1 };
         d.sequence(|s| {
             let header = s.buffer("header", flat(Elem::I8, self.header_len()));
             let x = s.buffer("x", flat(Elem::I16, 2 * distance));
@@ -328,17 +375,18 @@ impl RowProgram {
                 s.copy_linear(y, outputs[col], first, share * width).token();
                 s.copy_linear(header, inputs[col], 0, self.header_len()).token();
                 if op == RowOp::Add {
-                    let turn = u64::from(GRID * TURN_ROWS);
-                    let sizes = [share / turn, 2, turn, width];
-                    let strides = [turn * width, distance, width, 1];
-                    s.copy(x, inputs[col], [0, 0, 0, first], sizes, strides).token();
+                    for &(done, turns) in &parts {
+                        let sizes = [turns, 2, turn, width];
+                        let strides = [turn * width, distance, width, 1];
+                        let first = first + done * turn * width;
+                        s.copy(x, inputs[col], [0, 0, 0, first], sizes, strides).token();
+                    }
                 } else {
                     s.copy_linear(x, inputs[col], first, share * width).token();
                 }
             }
             for col in 0..GRID as usize {
-                s.wait(inputs[col]);
-                s.wait(inputs[col]);
+                (0..=copies).for_each(|_| s.wait(inputs[col]));
                 s.wait(outputs[col]);
             }
         });

@@ -30,22 +30,43 @@ pub struct ModelConfig {
     pub conv2: bool,
 }
 
-/// Name, width, heads, layers of the released encoders; the feed-forward width is four times the model's.
-/// tiny was read from its tensors; base and small are the published sizes.
-const RELEASED: [(&str, usize, usize, usize); 3] =
-    [("tiny", 384, 6, 4), ("base", 512, 8, 6), ("small", 768, 12, 12)];
+/// Name, mel bands, width, heads, layers of the released encoders, and whether there is one for English; the feed-forward
+/// width is four times the model's. tiny was read from its tensors, the others are the published sizes
+/// (`config.json` of `openai/whisper-*`).
+const RELEASED: [(&str, usize, usize, usize, usize, bool); 7] = [
+    ("tiny", 80, 384, 6, 4, true),
+    ("base", 80, 512, 8, 6, true),
+    ("small", 80, 768, 12, 12, true),
+    ("medium", 80, 1024, 16, 24, true),
+    ("large-v2", 80, 1280, 20, 32, false),
+    ("large-v3", 128, 1280, 20, 32, false),
+    ("turbo", 128, 1280, 20, 32, false),
+];
 
 impl ModelConfig {
     /// Names that [`ModelConfig::named`] knows.
-    pub const NAMES: [&'static str; 7] =
-        ["tiny", "tiny.en", "base", "base.en", "small", "small.en", "design-doc"];
+    pub const NAMES: [&'static str; 12] = [
+        "tiny",
+        "tiny.en",
+        "base",
+        "base.en",
+        "small",
+        "small.en",
+        "medium",
+        "medium.en",
+        "large-v2",
+        "large-v3",
+        "turbo",
+        "design-doc",
+    ];
 
-    /// A released model (`tiny`, `base`, `small`, and their `.en`), or `design-doc`: the design document's 384-d
-    /// encoder with 6 layers, one convolution and 3000 positions.
+    /// A released model (`tiny`, `base`, `small`, `medium` and their `.en`, `large-v2`, `large-v3`, and `turbo`, whose
+    /// encoder is `large-v3`'s), or `design-doc`: the design document's 384-d encoder with 6 layers, one convolution and
+    /// 3000 positions.
     pub fn named(name: &str) -> Option<ModelConfig> {
-        let model = |d, heads, layers| ModelConfig {
+        let model = |mels, d, heads, layers| ModelConfig {
             name: name.to_string(),
-            mels: 80,
+            mels,
             d,
             heads,
             layers,
@@ -54,10 +75,14 @@ impl ModelConfig {
             conv2: true,
         };
         if name == "design-doc" {
-            return Some(ModelConfig { positions: WINDOW_FRAMES, conv2: false, ..model(384, 6, 6) });
+            return Some(ModelConfig { positions: WINDOW_FRAMES, conv2: false, ..model(80, 384, 6, 6) });
         }
-        let family = name.strip_suffix(".en").unwrap_or(name);
-        RELEASED.into_iter().find(|r| r.0 == family).map(|(_, d, heads, layers)| model(d, heads, layers))
+        let english = name.strip_suffix(".en");
+        let is = |&(family, .., has_english): &(&str, usize, usize, usize, usize, bool)| {
+            family == english.unwrap_or(name) && (english.is_none() || has_english)
+        };
+        let released = RELEASED.into_iter().find(is);
+        released.map(|(_, mels, d, heads, layers, _)| model(mels, d, heads, layers))
     }
 
     /// The smallest released encoder: 384-d, 6 heads, 4 layers.
@@ -94,7 +119,7 @@ mod tests {
         // reference/whisper.md, table of section 1.
         assert!((giga("tiny") - 18.47).abs() < 0.01 && (giga("base") - 43.68).abs() < 0.01);
         assert!((giga("design-doc") - 73.60).abs() < 0.01);
-        assert!(ModelConfig::named("huge").is_none());
+        assert!(["huge", "turbo.en", "design-doc.en"].iter().all(|n| ModelConfig::named(n).is_none()));
         assert!(
             ModelConfig::NAMES
                 .iter()

@@ -90,6 +90,20 @@ fn a_seeded_encoder_agrees() {
     }
 }
 
+/// A layer of the largest encoder's sizes. The design document's cores take fewer rows of it at a time, and their
+/// headers come in several objects.
+#[test]
+fn a_layer_of_large_v3_agrees() {
+    let config = ModelConfig { layers: 1, positions: 3, ..ModelConfig::named("large-v3").expect("listed") };
+    let mel = Array2::from_shape_fn((config.mels, config.frames()), |(b, t)| {
+        ((b * 31 + t * 7) % 97) as f32 / 97.0 - 0.3
+    });
+    let weights = EncoderWeights::seeded(&config, 11);
+    for device in [Device::npu1(), Device::design_document()] {
+        agree_on(device, &weights, &mel, Scheme::default());
+    }
+}
+
 /// One row, a row less and more than a block of 64, and Whisper's own number: 23 blocks of 64 and
 /// 28 rows, of which the last block of keys is masked.
 #[test]

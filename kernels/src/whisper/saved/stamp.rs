@@ -6,6 +6,7 @@ use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::layernorm::MAX_COLUMNS;
 use crate::whisper::ModelConfig;
 use crate::whisper::scheme::Scheme;
 
@@ -61,7 +62,7 @@ impl Stamp {
         let ModelConfig { mels, d, heads, layers, ffn, positions, .. } = self.model;
         let sizes = [
             ("mels", mels, 1024),
-            ("d", d, 1024),
+            ("d", d, MAX_COLUMNS as usize),
             ("heads", heads, 64),
             ("layers", layers, 128),
             ("ffn", ffn, 8192),

@@ -12,12 +12,13 @@ use ndarray::{Array1, Array2, Array3};
 
 use super::ModelConfig;
 use super::checkpoint::{Checkpoint, WeightsError, WrongShape};
+use crate::layernorm;
 use file::EncoderFile;
 pub use seeded::sinusoids;
 use sizes::tensors;
 
 /// Widest residual stream that the integer LayerNorm normalises in 32 bits.
-const WIDTH_LIMIT: usize = 1024;
+const WIDTH_LIMIT: usize = layernorm::MAX_COLUMNS as usize;
 
 /// Most keys whose exponentials the integer softmax sums in 30 bits.
 const POSITION_LIMIT: usize = 1 << 15;

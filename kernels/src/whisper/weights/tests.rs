@@ -65,9 +65,9 @@ fn every_problem_of_a_kind_is_named() {
     let message = load(&nan);
     assert!(message.contains("embed_positions.weight: element 3 is NaN"), "{message}");
     let wide =
-        file(dir.path(), |t| t[0] = ("model.encoder.conv1.weight".into(), vec![1280, 1, 3], vec![0.0; 3840]));
+        file(dir.path(), |t| t[0] = ("model.encoder.conv1.weight".into(), vec![2112, 1, 3], vec![0.0; 6336]));
     let message = load(&wide);
-    assert!(message.contains("the width is 1280, expected at most 1024"), "{message}");
+    assert!(message.contains("the width is 2112, expected at most 2048"), "{message}");
     let tiny =
         EncoderWeights::load(&file(dir.path(), |_| ()), Some(&ModelConfig::tiny())).unwrap_err().to_string();
     assert!(tiny.contains("missing") && tiny.contains("layers.3.fc1.weight"), "{tiny}");

@@ -42,7 +42,7 @@ pub struct Args {
     /// Recording: WAV, FLAC or MP3 of any rate and number of channels, up to an hour
     #[arg(value_name = "AUDIO")]
     audio: PathBuf,
-    /// Sizes of the encoder: tiny, base, small, their .en, or design-doc [default: those of --weights, else tiny]
+    /// Sizes of the encoder: tiny, base, small, medium, their .en, large-v2, large-v3, turbo or design-doc [default: those of --weights, else tiny]
     #[arg(long)]
     model: Option<String>,
     /// A quantised encoder (`kiln quantize`), or weights with Hugging Face's or OpenAI's names: safetensors (a file, a list of shards or their folder), PyTorch
