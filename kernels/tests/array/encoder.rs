@@ -90,11 +90,13 @@ fn a_seeded_encoder_agrees() {
     }
 }
 
-/// A layer of the largest encoder's sizes. The design document's cores take fewer rows of it at a time, and their
-/// headers come in several objects.
+/// A layer as wide as the largest encoder's, with its heads and mel bands. The design document's cores take fewer rows
+/// of it at a time, and their headers come in several objects. Its longest matrices are left out: to round them well
+/// takes the cube of their inputs.
 #[test]
-fn a_layer_of_large_v3_agrees() {
-    let config = ModelConfig { layers: 1, positions: 3, ..ModelConfig::named("large-v3").expect("listed") };
+fn a_layer_as_wide_as_large_v3_agrees() {
+    let large = ModelConfig::named("large-v3").expect("listed");
+    let config = ModelConfig { layers: 1, positions: 3, ffn: 256, conv2: false, ..large };
     let mel = Array2::from_shape_fn((config.mels, config.frames()), |(b, t)| {
         ((b * 31 + t * 7) % 97) as f32 / 97.0 - 0.3
     });
