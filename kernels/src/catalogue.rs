@@ -7,8 +7,8 @@ use crate::matmul_bf16::{Bf16Matmul, Out};
 use crate::matmul_whole::{Form, WholeMatmul};
 use crate::mel::{bands, spectrum};
 use crate::{
-    copy, gelu, layernorm, matmul, matmul_bf16, matmul_whole, relu, requantise, residual_add, softmax,
-    transpose, zero,
+    attention_bf16, copy, float_sums, gelu, layernorm, matmul, matmul_bf16, matmul_whole, relu, requantise,
+    residual_add, softmax, transpose, zero,
 };
 use kiln_dsl::kernel::Elem;
 
@@ -63,6 +63,16 @@ pub fn catalogue() -> Vec<Entry> {
     let whole = |block, form| matmul_whole::entry(WholeMatmul { m: 64, k: 192, n: 64, block, form });
     entries.extend([[4, 2], [2, 2]].map(|block| whole(block, Form::Loop)));
     entries.extend([[2, 2], [2, 1]].map(|block| whole(block, Form::Flat)));
+    // What the tiny encoder's designs call in bf16.
+    entries.push(matmul_bf16::entry(Bf16Matmul { m: 64, k: 64, n: 48, out: Out::Accumulate }));
+    entries.push(float_sums::entry_start(64, 48));
+    entries.extend(float_sums::Finish::ALL.map(|finish| float_sums::entry(64 * 48, finish)));
+    entries.push(layernorm::entry(1, 384, Elem::Bf16));
+    for rows in [64, 16] {
+        let shape = AttentionShape { rows, dims: 64 };
+        entries.push(attention_bf16::entry_start(shape));
+        entries.extend([attention_bf16::entry_block(shape), attention_bf16::entry_finish(shape)]);
+    }
     entries.push(matmul_bf16::entry(Bf16Matmul { m: 64, k: 64, n: 64, out: Out::Bf16 }));
     entries.push(matmul_bf16::entry(Bf16Matmul { m: 32, k: 32, n: 32, out: Out::F32 }));
     let spectra = spectrum::SpectrumShape::WHISPER;

@@ -6,10 +6,15 @@ use kiln_dsl::kernel::Elem;
 
 use crate::attention::{self, AttentionShape};
 use crate::case::{Data, Entry, Source};
+use crate::float_sums::Finish;
 use crate::matmul::{Block, Left, MatmulShape, Product};
+use crate::matmul_bf16::{Bf16Matmul, Out};
 use crate::mel::bands::{self, BandsShape};
 use crate::mel::spectrum::{self, SpectrumShape};
-use crate::{copy, gelu, layernorm, matmul, relu, requantise, residual_add, softmax, transpose, zero};
+use crate::{
+    attention_bf16, copy, float_sums, gelu, layernorm, matmul, matmul_bf16, relu, requantise, residual_add,
+    softmax, transpose, zero,
+};
 
 /// Kernels that differ in sizes and types only.
 pub struct Family {
@@ -26,7 +31,10 @@ impl std::fmt::Debug for Family {
 }
 
 /// Every family, by name. Sizes are small enough that a kernel with its data fits L1 many times over.
-pub const FAMILIES: [Family; 17] = [
+pub const FAMILIES: [Family; 24] = [
+    Family { name: "attention_bf16_block", draw: |sizes| attention_bf16::entry_block(sizes.attention()) },
+    Family { name: "attention_bf16_finish", draw: |sizes| attention_bf16::entry_finish(sizes.attention()) },
+    Family { name: "attention_bf16_start", draw: |sizes| attention_bf16::entry_start(sizes.attention()) },
     Family { name: "attention_block", draw: |sizes| attention::entry_block(sizes.attention()) },
     Family {
         name: "attention_finish",
@@ -40,7 +48,18 @@ pub const FAMILIES: [Family; 17] = [
         draw: |sizes| layernorm::entry(sizes.by(1, 4), sizes.by(32, 12), sizes.activation()),
     },
     Family { name: "layernorm_rows", draw: |sizes| layernorm::entry_rows(sizes.by(1, 4), sizes.by(64, 6)) },
+    Family {
+        name: "layernorm_bf16",
+        draw: |sizes| layernorm::entry(sizes.by(1, 4), sizes.by(32, 12), Elem::Bf16),
+    },
     Family { name: "matmul", draw: |sizes| matmul::entry(sizes.matmul()) },
+    Family {
+        name: "matmul_bf16_acc",
+        draw: |sizes| {
+            let [m, k, n] = [sizes.by(16, 4), sizes.by(8, 8), sizes.by(8, 8)];
+            matmul_bf16::entry(Bf16Matmul { m, k, n, out: Out::Accumulate })
+        },
+    },
     Family { name: "mel_bands", draw: |sizes| bands::entry(sizes.bands()) },
     Family {
         name: "mel_spectrum",
@@ -58,6 +77,14 @@ pub const FAMILIES: [Family; 17] = [
     },
     Family { name: "residual_add", draw: |sizes| residual_add::entry(sizes.by(32, 40)) },
     Family { name: "softmax", draw: |sizes| softmax::entry(sizes.by(1, 4), sizes.by(32, 16)) },
+    Family {
+        name: "sums_finish",
+        draw: |sizes| {
+            let finish = sizes.of(&Finish::ALL);
+            float_sums::entry(sizes.by(32, 40), finish)
+        },
+    },
+    Family { name: "sums_start", draw: |sizes| float_sums::entry_start(sizes.by(4, 16), sizes.by(4, 16)) },
     Family { name: "transpose", draw: |sizes| transpose::entry(sizes.by(8, 10), sizes.by(8, 10)) },
     Family { name: "zero", draw: |sizes| zero::entry(sizes.by(32, 64)) },
 ];

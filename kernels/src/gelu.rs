@@ -8,7 +8,7 @@
 
 use crate::case::{Arg, Case, Entry, bytes_of};
 use kiln_dsl::kernel::Kernel;
-use kiln_dsl::kernel::build::{Acc32, Accum, Builder, Vector};
+use kiln_dsl::kernel::build::{Acc32, Accum, Buf, Builder, Scalar, Vector};
 use kiln_dsl::num::{Rounding, Saturation};
 use std::sync::LazyLock;
 
@@ -99,28 +99,48 @@ const LANES: u32 = 32;
 /// When `len` is not a multiple of 32.
 pub fn gelu_i16(len: u32) -> Kernel {
     assert!(len.is_multiple_of(LANES) && len > 0, "gelu of {len} elements: expected a multiple of 32");
-    let values = |table: &[i16; 256]| table.iter().map(|&v| i32::from(v)).collect::<Vec<_>>();
     Kernel::build(&format!("gelu_i16_{len}"), Rounding::ConvEven, Saturation::On, |k: &Builder| {
         let x = k.input::<i16>("x", [len]);
         let y = k.output::<i16>("y", [len]);
+        let gelu = StagedGelu::declare(k);
+        k.pipelined(1).for_step(0, len, LANES, |i| y.store(i, gelu.of(x.load::<32>(i))));
+    })
+    .with_doc(&format!("y = gelu(x), {len} elements of i16 in units of 2^-k."))
+}
+
+/// [`apply`] inside a kernel: the tables, and what follows from `k`, a run-time integer.
+pub(crate) struct StagedGelu<'k> {
+    k: &'k Builder,
+    base: [Buf<'k, i16>; 2],
+    slope: [Buf<'k, i16>; 2],
+    fraction_bits: Scalar<'k>,
+    segment_shift: Scalar<'k>,
+    ends: [Vector<'k, i16, 32>; 2],
+}
+
+impl<'k> StagedGelu<'k> {
+    /// Declares `k` and the tables.
+    pub(crate) fn declare(k: &'k Builder) -> StagedGelu<'k> {
+        let values = |table: &[i16; 256]| table.iter().map(|&v| i32::from(v)).collect::<Vec<_>>();
         let fraction_bits = k.param_i32("k");
         let base = k.lookup_tables::<i16>("base", &values(&TABLES.base), [2, 3]);
         let slope = k.lookup_tables::<i16>("slope", &values(&TABLES.slope), [2, 3]);
         let segment_shift = fraction_bits - 5;
-        let low = k.splat::<i16, 32>(k.constant(-128).shift_left(segment_shift));
-        let high = k.splat::<i16, 32>(k.constant(127).shift_left(segment_shift));
-        k.pipelined(1).for_step(0, len, LANES, |i| {
-            let x = x.load::<32>(i);
-            let acc: Accum<Acc32, 32> = x.ups(0);
-            let segment: Vector<i16, 32> = acc.srs(segment_shift);
-            let fraction: Vector<i16, 32> = (acc - segment.ups(segment_shift)).srs(0);
-            let value = segment.lookup(base, 0, 128).ups::<Acc32>(fraction_bits + 1);
-            let inside: Vector<i16, 32> = value.mac(segment.lookup(slope, 0, 128), fraction).srs(14);
-            let above = high.lt(x).select(x, inside);
-            y.store(i, x.lt(low).select(k.zeros(), above));
-        });
-    })
-    .with_doc(&format!("y = gelu(x), {len} elements of i16 in units of 2^-k."))
+        let ends = [-128, 127].map(|end| k.splat::<i16, 32>(k.constant(end).shift_left(segment_shift)));
+        StagedGelu { k, base, slope, fraction_bits, segment_shift, ends }
+    }
+
+    /// GELU of 32 arguments.
+    pub(crate) fn of(&self, x: Vector<'k, i16, 32>) -> Vector<'k, i16, 32> {
+        let [low, high] = self.ends;
+        let acc: Accum<Acc32, 32> = x.ups(0);
+        let segment: Vector<i16, 32> = acc.srs(self.segment_shift);
+        let fraction: Vector<i16, 32> = (acc - segment.ups(self.segment_shift)).srs(0);
+        let value = segment.lookup(self.base, 0, 128).ups::<Acc32>(self.fraction_bits + 1);
+        let inside: Vector<i16, 32> = value.mac(segment.lookup(self.slope, 0, 128), fraction).srs(14);
+        let above = high.lt(x).select(x, inside);
+        x.lt(low).select(self.k.zeros(), above)
+    }
 }
 
 /// The kernel with its test cases.

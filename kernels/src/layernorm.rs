@@ -11,7 +11,9 @@
 
 use crate::case::{Arg, Case, Entry, Source, bytes_of};
 use crate::fixed::{ReciprocalTable, RsqrtTable};
+use crate::float;
 use crate::requantise::{ROW_BLOCK, row_block};
+use half::bf16;
 use kiln_dsl::kernel::build::{Acc32, Accum, Buf, Builder, Carried, Loadable, Scalar, ToVector};
 use kiln_dsl::kernel::{Elem, Kernel};
 use kiln_dsl::num::{Rounding, Saturation};
@@ -154,6 +156,14 @@ pub fn reference_i16(x: ArrayView2<i16>, norm: &LayerNorm) -> Array2<i16> {
     out
 }
 
+/// `out[M, d]` in bf16 of `x[M, d]`: [`reference_i16`]'s integers, rounded.
+///
+/// # Panics
+/// As [`reference_i8`].
+pub fn reference_bf16(x: ArrayView2<i16>, norm: &LayerNorm) -> Array2<bf16> {
+    reference_i16(x, norm).mapv(float::from_i16)
+}
+
 /// A row of 16 bits as bytes times one multiplier, its own peak: `max |y|` becomes 127 or -127.
 ///
 /// `127 / max` is `((127 * mantissa + 64) >> 7) * 2^-(shift + 8)` with `mantissa * 2^-shift = 2^15 / max`, within a relative
@@ -186,11 +196,11 @@ pub fn reference_rows(x: ArrayView2<i16>, norm: &LayerNorm) -> (Array2<i8>, Vec<
 /// Lanes that one step of a row takes.
 const LANES: u32 = 32;
 
-/// The kernel: [`reference_i8`] or [`reference_i16`] of `rows` rows of `d` columns. `x` is i16,
+/// The kernel: [`reference_i8`], [`reference_i16`] or [`reference_bf16`] of `rows` rows of `d` columns. `x` is i16,
 /// `gain` i16 and `beta` i32 per column, `shift[0]` in memory (it comes with them), `out` is `elem`; row-major.
 ///
 /// # Panics
-/// When `d` is not a multiple of 32 up to [`MAX_COLUMNS`], or `elem` is neither i8 nor i16.
+/// When `d` is not a multiple of 32 up to [`MAX_COLUMNS`], or `elem` is none of i8, i16 and bf16.
 pub fn layernorm(rows: u32, d: u32, elem: Elem) -> Kernel {
     assert!(
         d.is_multiple_of(LANES) && rows * d > 0 && d <= MAX_COLUMNS,
@@ -199,7 +209,8 @@ pub fn layernorm(rows: u32, d: u32, elem: Elem) -> Kernel {
     match elem {
         Elem::I8 => rows_of::<i8>(rows, d),
         Elem::I16 => rows_of::<i16>(rows, d),
-        other => panic!("layernorm to {other}: expected i8 or i16"),
+        Elem::Bf16 => rows_of_bf16(rows, d),
+        other => panic!("layernorm to {other}: expected i8, i16 or bf16"),
     }
 }
 
@@ -271,6 +282,21 @@ fn rows_of<E: Loadable<32>>(rows: u32, d: u32) -> Kernel
 where
     Acc32: ToVector<E, 32>,
 {
+    rows_to::<E>(rows, d, |_, out, at, sum, shift| out.store(at, sum.srs::<E>(shift)))
+}
+
+fn rows_of_bf16(rows: u32, d: u32) -> Kernel {
+    rows_to::<bf16>(rows, d, |k, out, at, sum, shift| {
+        out.store(at, float::staged_from_i16(k, sum.srs::<i16>(shift)));
+    })
+}
+
+/// The kernel of [`layernorm`], with what stores 32 sums before their last shift.
+fn rows_to<E: Loadable<32>>(
+    rows: u32,
+    d: u32,
+    store: impl for<'k> Fn(&'k Builder, Buf<'k, E>, Scalar<'k>, Accum<'k, Acc32, 32>, Scalar<'k>),
+) -> Kernel {
     let name = format!("layernorm_{}_{rows}x{d}", E::ELEM);
     Kernel::build(&name, Rounding::ConvEven, Saturation::On, |k: &Builder| {
         let norm = Norm::declare(k, rows, d);
@@ -279,7 +305,7 @@ where
         k.for_n(rows, |row| {
             let nothing: [Scalar; 0] = [];
             norm.row(&rsqrt, row, nothing, |column, sum, nothing| {
-                out.store(row * d + column, sum.srs::<E>(norm.shift));
+                store(k, out, row * d + column, sum, norm.shift);
                 nothing
             });
         });
@@ -379,6 +405,7 @@ pub fn entry(rows: u32, d: u32, elem: Elem) -> Entry {
         let (x, norm) = random(source, rows, d);
         let out = match elem {
             Elem::I8 => bytes_of(&reference_i8(x.view(), &norm).into_raw_vec_and_offset().0),
+            Elem::Bf16 => bytes_of(&reference_bf16(x.view(), &norm).into_raw_vec_and_offset().0),
             _ => bytes_of(&reference_i16(x.view(), &norm).into_raw_vec_and_offset().0),
         };
         Case { args: arguments(x, &norm, out.len(), 1), expected: vec![(4, out)] }

@@ -4,6 +4,7 @@
 //! hardware must equal bit for bit.
 
 pub mod attention;
+pub mod attention_bf16;
 pub mod case;
 pub mod catalogue;
 pub mod conv1d;
@@ -12,6 +13,7 @@ pub mod designs;
 pub mod families;
 pub mod fixed;
 pub mod float;
+pub mod float_sums;
 pub mod gelu;
 pub mod layernorm;
 pub mod layout;

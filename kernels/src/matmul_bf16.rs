@@ -24,17 +24,18 @@ const DEPTH: usize = 8;
 /// Tiles of C in a group.
 const GROUP: [u32; 2] = [4, 2];
 
-/// `c[M, N] = a[M, K] x b[K, N]`, eight products and the sum so far at a time as [`mac`] adds them.
+/// `c[M, N] = start[M, N] + a[M, K] x b[K, N]`, eight products and the sum so far at a time as [`mac`] adds them; without
+/// `start` the first eight have no sum.
 ///
 /// # Panics
 /// When the sizes do not fit, K is not a multiple of 8, or an operand is not finite.
-pub fn reference(a: ArrayView2<bf16>, b: ArrayView2<bf16>) -> Array2<f32> {
+pub fn reference(a: ArrayView2<bf16>, b: ArrayView2<bf16>, start: Option<ArrayView2<f32>>) -> Array2<f32> {
     assert_eq!(a.ncols(), b.nrows(), "columns of a and rows of b");
     assert!(a.ncols().is_multiple_of(DEPTH), "a depth of {}: tiles are {DEPTH} deep", a.ncols());
     Array2::from_shape_fn((a.nrows(), b.ncols()), |(m, n)| {
         (0..a.ncols())
             .step_by(DEPTH)
-            .fold(None, |sum, p| {
+            .fold(start.map(|s| s[(m, n)]), |sum, p| {
                 let (row, column) = (a.slice(s![m, p..p + DEPTH]), b.slice(s![p..p + DEPTH, n]));
                 let products = row.iter().zip(&column).map(|(a, b)| (a.to_f32(), b.to_f32()));
                 Some(mac(sum, products))
@@ -50,6 +51,8 @@ pub enum Out {
     Bf16,
     /// The sums.
     F32,
+    /// f32, to which the sums are added.
+    Accumulate,
 }
 
 /// Shape of a kernel. Sizes are of the tile in L1, in elements.
@@ -72,6 +75,7 @@ impl Bf16Matmul {
         let out = match out {
             Out::Bf16 => "bf16",
             Out::F32 => "f32",
+            Out::Accumulate => "acc",
         };
         format!("matmul_bf16_{out}_{m}x{k}x{n}")
     }
@@ -104,12 +108,19 @@ pub fn matmul_bf16(shape: Bf16Matmul) -> Kernel {
         let c = match shape.out {
             Out::Bf16 => C::Bf16(k.output_tiles("c", [4, 4], [mt, nt])),
             Out::F32 => C::F32(k.output_tiles("c", [4, 4], [mt, nt])),
+            Out::Accumulate => C::F32(k.inout_tiles("c", [4, 4], [mt, nt])),
         };
         k.for_step(0, mt, rows, |i| {
             k.pipelined(nt / cols).for_step(0, nt, cols, |j| {
                 const R: usize = GROUP[0] as usize;
                 const N: usize = GROUP[1] as usize;
-                let mut sum: Option<[[Accum<AccFloat, 16>; N]; R]> = None;
+                let mut sum: Option<[[Accum<AccFloat, 16>; N]; R]> = match (&c, shape.out) {
+                    (C::F32(c), Out::Accumulate) => {
+                        let before = |r, q| c.load(i + r as u32, j + q as u32).to_accum();
+                        Some([[(); N]; R].map2(|r, q, ()| before(r, q)))
+                    }
+                    _ => None,
+                };
                 for p in 0..kt {
                     let av: [_; R] = std::array::from_fn(|r| a.load(i + r as u32, p));
                     let bv: [_; N] = std::array::from_fn(|q| b.load(p, j + q as u32));
@@ -152,15 +163,19 @@ fn case(source: &mut Source, shape: Bf16Matmul) -> Case {
         })
     };
     let (a, b) = (matrix([m, k]), matrix([k, n]));
-    let product = reference(a.view(), b.view());
+    // Sums so far: those of another product, with all their bits.
+    let start = reference(a.view(), matrix([k, n]).view(), None);
+    let accumulates = shape.out == Out::Accumulate;
+    let product = reference(a.view(), b.view(), accumulates.then_some(start.view()));
     let out = match shape.out {
         Out::Bf16 => bytes_of(&to_tiles(product.mapv(bf16::from_f32).view(), [4, 4])),
-        Out::F32 => bytes_of(&to_tiles(product.view(), [4, 4])),
+        Out::F32 | Out::Accumulate => bytes_of(&to_tiles(product.view(), [4, 4])),
     };
+    let before = if accumulates { bytes_of(&to_tiles(start.view(), [4, 4])) } else { vec![0; out.len()] };
     let args = vec![
         Arg::Bytes(bytes_of(&to_tiles(a.view(), [4, 8]))),
         Arg::Bytes(bytes_of(&to_tiles(b.view(), [8, 4]))),
-        Arg::Bytes(vec![0; out.len()]),
+        Arg::Bytes(before),
     ];
     Case { args, expected: vec![(2, out)] }
 }
@@ -176,6 +191,6 @@ mod tests {
         let mut a = Array2::from_elem((1, 8), b(0.0));
         let mut c = Array2::from_elem((8, 1), b(0.0));
         (a[(0, 0)], a[(0, 7)], c[(0, 0)], c[(7, 0)]) = (b(1.5), b(-2.0), b(4.0), b(0.25));
-        assert_eq!(reference(a.view(), c.view()), arr2(&[[5.5]]));
+        assert_eq!(reference(a.view(), c.view(), None), arr2(&[[5.5]]));
     }
 }

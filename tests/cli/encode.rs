@@ -101,6 +101,28 @@ fn runs_are_equal_and_machines_change_predictions_only() {
     assert!(slow["cycles"].as_u64() > first["cycles"].as_u64());
 }
 
+#[test]
+fn bf16_equals_its_model_and_needs_no_calibration_again() {
+    let folder = folder();
+    let q = folder.arg("q.safetensors");
+    let [speech, weights] = ["speech.wav", "good.safetensors"].map(|n| folder.arg(n));
+    kiln(&["quantize", &weights, "--calibrate", &speech, "--scheme", "bf16", "--out", &q]).success();
+    let on_array = encode(&folder, "array.npy", &["--scheme", "bf16"]);
+    encode(&folder, "model.npy", &["--scheme", "bf16", "--backend", "model"]);
+    let saved = folder.arg("saved.npy");
+    kiln(&["encode", &speech, "--weights", &q, "--out", &saved]).success();
+    let features = fs::read(folder.path("array.npy")).expect("written");
+    for other in ["model.npy", "saved.npy"] {
+        assert_eq!(features, fs::read(folder.path(other)).expect("written"), "{other}");
+    }
+    assert_eq!(on_array["scheme"], "bf16");
+    // Of 16 cores that multiply 128 numbers of bf16 a cycle.
+    let number = |key: &str| on_array[key].as_f64().unwrap_or_else(|| panic!("{key} in {on_array}"));
+    assert!((number("mac_utilisation") * number("cycles") * 2048.0 / number("macs") - 1.0).abs() < 1e-9);
+    encode(&folder, "bytes.npy", &[]);
+    assert_ne!(features, fs::read(folder.path("bytes.npy")).expect("written"));
+}
+
 /// Tiles shrink to what the design document's memories hold; what they compute does not change.
 #[test]
 fn the_design_documents_memories_change_no_bit() {

@@ -12,15 +12,18 @@
 //! ([`crate::layout`]) out of what the shims fetch in runs of a head's dimensions, and put them together again.
 //!
 //! Ahead of the keys of its first task every core reads one object that begins with the header
-//! ([`Attention::header`]), and keeps it: layers differ in data only.
+//! ([`crate::attention::Attention::header`]), and keeps it: layers differ in data only.
 //!
-//! Blocks of 64 keys past the last key are read as far as their block reaches, and masked; so the buffers
+//! Blocks of keys past the last key are read as far as their block reaches, and masked; so the buffers
 //! have [`AttentionDesign::rows_needed`] rows. Queries past the last give rows that mean nothing.
+
+mod steps;
 
 use super::choose::{TooBig, first_that_fits};
 use super::cores;
 use super::gemm::STACK_BYTES;
-use crate::attention::{self, Attention, AttentionShape, HEADER_WORDS, KEYS};
+use crate::attention::{self, AttentionShape, HEADER_WORDS};
+use crate::attention_bf16;
 use crate::case::bytes_of;
 use crate::copy;
 use crate::layout::{Blocked, STRIP};
@@ -28,12 +31,16 @@ use kiln_dsl::array::{Arg, Design, DesignBuilder, FifoId, MemType, Port, Tile, V
 use kiln_dsl::device::Device;
 use kiln_dsl::kernel::{Elem, Kernel, verify};
 use std::sync::Arc;
+use steps::Step;
 
 /// Cores in a column, and columns.
 const GRID: u32 = 4;
 
 /// Copies of one FIFO that are under way at once: as many as a channel's queue holds.
 const IN_FLIGHT: usize = 4;
+
+/// Most blocks of keys in one copy: repeats of a shim's.
+const REPEATS: u64 = 64;
 
 /// Attention of one layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +57,7 @@ pub struct AttentionDesign {
     pub input_row: u64,
     /// Elements of the input.
     pub input_len: u64,
-    /// Type of ctx: i8 or i16.
+    /// Type of ctx: i8 or i16, of q, k and v in bytes; or bf16, of q, k and v in bf16.
     pub out: Elem,
     /// Elements of the output, whose rows are all heads' ctx.
     pub output_len: u64,
@@ -94,9 +101,19 @@ struct Run {
 }
 
 impl AttentionDesign {
+    /// Type of q, k and v.
+    pub fn elem(&self) -> Elem {
+        if self.out == Elem::Bf16 { Elem::Bf16 } else { Elem::I8 }
+    }
+
+    /// Keys of a block.
+    fn keys(&self) -> u32 {
+        if self.out == Elem::Bf16 { attention_bf16::KEYS } else { attention::KEYS }
+    }
+
     /// Blocks of keys of a head.
     fn key_blocks(&self) -> u32 {
-        self.positions.div_ceil(KEYS)
+        self.positions.div_ceil(self.keys())
     }
 
     /// Groups of four blocks of queries, of `rows` each.
@@ -106,7 +123,7 @@ impl AttentionDesign {
 
     /// Rows that the buffers of input and output must have, for blocks of `rows` queries.
     pub fn rows_needed(&self, rows: u32) -> u32 {
-        (self.groups(rows) * GRID * rows).max(self.key_blocks() * KEYS)
+        (self.groups(rows) * GRID * rows).max(self.key_blocks() * self.keys())
     }
 
     /// The largest blocks that a device has room for: 64, 32 or 16 queries a core, but no more than a
@@ -157,15 +174,19 @@ impl AttentionDesign {
         let rows = blocks.rows;
         let shape = AttentionShape { rows, dims: self.head_dim };
         let doc = format!(
-            "Attention of {} heads of {} dimensions, {} positions: {rows} queries a core, {KEYS} keys at a time.",
-            self.heads, self.head_dim, self.positions
+            "Attention of {} heads of {} dimensions, {} positions: {rows} queries a core, {} keys at a time.",
+            self.heads,
+            self.head_dim,
+            self.positions,
+            self.keys()
         );
         let d = DesignBuilder::new(&self.name, doc);
         let kernel = |k: Kernel| d.kernel(Arc::new(verify(k).unwrap_or_else(|e| panic!("{e}"))));
         let dim = self.head_dim;
-        let page = MemType::flat(Elem::I8, rows * dim);
-        let keys = MemType::flat(Elem::I8, KEYS * dim);
-        // Bytes, since weights lie in it before ctx does.
+        // All are bytes: weights lie in the result before ctx does, and the header in the first keys.
+        let each = self.elem().bytes();
+        let page = MemType::flat(Elem::I8, rows * dim * each);
+        let keys = MemType::flat(Elem::I8, self.keys() * dim * each);
         let out = MemType::flat(Elem::I8, rows * dim * self.out.bytes());
         let times = |ty: &MemType, by: u32| MemType::flat(ty.elem, ty.shape[0] * by);
         // Row-major to strips, of `blocks` matrices one after another, and back.
@@ -184,7 +205,7 @@ impl AttentionDesign {
             let down = d.fifo(format!("kv{col}"), mem, (0..GRID).map(core), keys.clone());
             kv.push(
                 down.depths([2].into_iter().chain([2 * blocks.keys; GRID as usize]))
-                    .to_stream(strips(KEYS, 1))
+                    .to_stream(strips(self.keys(), each))
                     .id(),
             );
             d.link([kv_in[col as usize]], [kv[col as usize]]);
@@ -192,7 +213,7 @@ impl AttentionDesign {
             let first = ends.len();
             for row in 0..GRID {
                 let q = d.fifo(format!("q{col}_{row}"), mem, [core(row)], page.clone());
-                let q = q.depths([2, 1]).to_stream(strips(rows, 1));
+                let q = q.depths([2, 1]).to_stream(strips(rows, each));
                 let ctx = d.fifo(format!("ctx{col}_{row}"), core(row), [mem], out.clone());
                 let whole = strips(rows, self.out.bytes());
                 ends.push((q.id(), ctx.depths([1, 2]).from_stream(mem, whole).id()));
@@ -205,25 +226,17 @@ impl AttentionDesign {
 
         let header_bytes = 4 * HEADER_WORDS;
         let keep = kernel(copy::copy_i8(header_bytes));
-        let (start, block) = (kernel(attention::start(shape)), kernel(attention::block(shape)));
-        let finish = kernel(attention::finish(shape, self.out));
+        let steps = if self.elem() == Elem::Bf16 {
+            steps::of_bf16(&d, shape)
+        } else {
+            steps::of_integers(&d, shape, self.out)
+        };
         for (at, (q, ctx)) in cores().zip(ends) {
             let kv = kv[usize::from(at.col)];
-            let local = |name: &str, elem, len| {
-                d.local(format!("{name}_{}_{}", at.col, at.row), at, MemType::flat(elem, len), None, None)
-            };
-            let header = local("header", Elem::I8, header_bytes);
-            let sums = local("sums", Elem::I32, shape.sums_len());
-            let total = local("total", Elem::I32, shape.lanes_len());
-            let top = local("top", Elem::I16, shape.lanes_len());
-            let seen = local("seen", Elem::I32, HEADER_WORDS);
-            let scores = local("scores", Elem::I16, shape.scores_len());
-            let octaves = local("octaves", Elem::I16, shape.lanes_len());
-            // The result's object takes weights until the last block is done, if it is large enough.
-            let weights_fit = u64::from(shape.scores_len()) <= out.bytes();
-            let weights = (!weights_fit).then(|| local("weights", Elem::U8, shape.scores_len()));
+            let ty = MemType::flat(Elem::I8, header_bytes);
+            let header = d.local(format!("header_{}_{}", at.col, at.row), at, ty, None, None);
             let at_start = |elem, len| Some(View { byte_offset: 0, ty: MemType::flat(elem, len) });
-            let header_words = Arg::Local { buffer: header, view: at_start(Elem::I32, HEADER_WORDS) };
+            let step = steps(at, Arg::Local { buffer: header, view: at_start(Elem::I32, HEADER_WORDS) });
             d.core(at, |p| {
                 p.stack_bytes(STACK_BYTES);
                 p.forever(|p| {
@@ -233,26 +246,13 @@ impl AttentionDesign {
                     p.release(kv, Port::Consume, 1);
                     p.repeat(self.tasks_per_column(rows).into(), |p| {
                         let (queries, result) = (p.consume(q), p.produce(ctx));
-                        p.call(start, [Arg::from(sums), total.into(), top.into(), seen.into()]);
+                        step(p, Step::Start);
                         p.repeat(self.key_blocks().into(), |p| {
                             let pair = p.acquire(kv, Port::Consume, 2);
-                            let mut args: Vec<Arg> = vec![queries.into(), pair[0].into(), pair[1].into()];
-                            args.push(header_words.clone());
-                            args.extend([sums, total, top, seen, scores].map(Arg::from));
-                            let in_result =
-                                Arg::Object { object: result, view: at_start(Elem::U8, shape.scores_len()) };
-                            args.extend([weights.map_or(in_result, Arg::from), octaves.into()]);
-                            p.call(block, args);
+                            step(p, Step::Block { queries, keys: pair[0], values: pair[1], result });
                             p.release(kv, Port::Consume, 2);
                         });
-                        let view = at_start(self.out, rows * dim);
-                        let ctx_object = Arg::Object { object: result, view };
-                        let working = [octaves, top].map(Arg::from);
-                        p.call(
-                            finish,
-                            [&[sums.into(), total.into(), header_words.clone()], &working[..], &[ctx_object]]
-                                .concat(),
-                        );
+                        step(p, Step::Finish { result });
                         p.release(q, Port::Consume, 1);
                         p.release(ctx, Port::Produce, 1);
                     });
@@ -265,27 +265,33 @@ impl AttentionDesign {
 
     /// Bytes of the header's buffer: one object of keys.
     fn header_len(&self) -> u64 {
-        u64::from(KEYS * self.head_dim)
+        u64::from(self.keys() * self.head_dim * self.elem().bytes())
     }
 
     /// The header's buffer: an object like keys, from whose rows the mem tile makes strips that begin with the header.
-    pub fn header(&self, attention: &Attention) -> Vec<u8> {
-        let mut strips = bytes_of(&attention.header(self.positions));
+    pub fn header(&self, words: [i32; HEADER_WORDS as usize]) -> Vec<u8> {
+        let mut strips = bytes_of(&words);
         strips.resize(self.header_len() as usize, 0);
-        let rows = Blocked::one_block(KEYS, self.head_dim).unpack(&strips);
-        rows.into_raw_vec_and_offset().0
+        let layout = Blocked::one_block(self.keys(), self.head_dim);
+        if self.elem() == Elem::Bf16 {
+            let halves: Vec<u16> = strips.chunks_exact(2).map(|h| u16::from_le_bytes([h[0], h[1]])).collect();
+            bytes_of(&layout.unpack(&halves).into_raw_vec_and_offset().0)
+        } else {
+            layout.unpack(&strips).into_raw_vec_and_offset().0
+        }
     }
 
     fn sequence(&self, d: &DesignBuilder, rows: u32, [q_in, kv_in, ctx_out]: [&[FifoId]; 3]) {
         let flat = |elem, len: u64| {
             MemType::flat(elem, u32::try_from(len).expect("host buffers below 4 Gi elements"))
         };
-        let [dim, keys, blocks, group] = [self.head_dim, KEYS, self.key_blocks(), GRID * rows].map(u64::from);
+        let [dim, keys, blocks, group] =
+            [self.head_dim, self.keys(), self.key_blocks(), GRID * rows].map(u64::from);
         let (row, width) = (self.input_row, u64::from(self.heads) * dim);
         let runs: Vec<Vec<Run>> = (0..GRID).map(|column| self.runs(rows, column)).collect();
         d.sequence(|s| {
             let header = s.buffer("header", flat(Elem::I8, self.header_len()));
-            let x = s.buffer("x", flat(Elem::I8, self.input_len));
+            let x = s.buffer("x", flat(self.elem(), self.input_len));
             let y = s.buffer("y", flat(self.out, self.output_len));
             s.keep_in_flight(IN_FLIGHT);
             for &fifo in kv_in {
@@ -306,8 +312,11 @@ impl AttentionDesign {
                         let offset = [0, 0, 0, first * row + head];
                         s.copy(x, q_in[col], offset, sizes, [0, group * row, row, 1]);
                     }
-                    let offset = [0, 0, 0, width + head];
-                    s.copy(x, kv_in[col], offset, [blocks, 2, keys, dim], [keys * row, width, row, 1]);
+                    for first in (0..blocks).step_by(REPEATS as usize) {
+                        let offset = [0, 0, 0, first * keys * row + width + head];
+                        let sizes = [(blocks - first).min(REPEATS), 2, keys, dim];
+                        s.copy(x, kv_in[col], offset, sizes, [keys * row, width, row, 1]);
+                    }
                     at[col] = if done + 1 == run.count { (index + 1, 0) } else { (index, done + 1) };
                 }
             }

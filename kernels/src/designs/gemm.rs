@@ -18,8 +18,13 @@
 //! that one program serves every layer, and every product with the same types and tile: `same_program` of two designs
 //! says whether it does.
 //!
+//! Products of bf16 ([`Numbers::Bf16`]) have f32 sums, B in 8x4 and C in 4x4 tiles, and column blocks of their own
+//! ([`SumsBlock`]); they are in `bf16.rs`, and what both have in common is here.
+//!
 //! M needs no padding from `4 m` rows on: the last block of rows starts at `M - 4 m` and writes what
 //! it shares with the block before a second time, so rows past the end are never read or written.
+
+mod bf16;
 
 use super::choose::{TooBig, first_that_fits};
 use super::cores;
@@ -27,12 +32,14 @@ use crate::matmul::{Block, Left, MatmulShape, Product};
 use crate::requantise::Requant;
 use crate::tiles::from_tiles;
 use crate::{copy, gelu, matmul, requantise, zero};
-use kiln_dsl::array::{Arg, CoreBuilder, Design, DesignBuilder, MemType, Port, Tile, View, WordRef};
+use kiln_dsl::array::{Arg, CoreBuilder, Design, DesignBuilder, FifoId, MemType, Port, Tile, View, WordRef};
 use kiln_dsl::device::Device;
 use kiln_dsl::kernel::{Elem, Kernel, verify};
 use kiln_dsl::sequence::HostBufferId;
 use ndarray::Array2;
 use std::sync::Arc;
+
+pub use bf16::{SumsBlock, SumsWords};
 
 /// Elements of K in one object.
 pub const CHUNK: u32 = 64;
@@ -61,11 +68,9 @@ impl Operand {
     }
 }
 
-/// A matrix product.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gemm {
-    /// Name of the design.
-    pub name: String,
+/// Types of a product of integers: B is i8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Integers {
     /// Type of A.
     pub left: Left,
     /// Type of C: i8 or i16.
@@ -75,6 +80,79 @@ pub struct Gemm {
     pub gelu: bool,
     /// Whether the rows of A have multipliers, behind their elements (i8 only).
     pub row_scales: bool,
+}
+
+/// Types of a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numbers {
+    /// Integers.
+    Integers(Integers),
+    /// A and B bf16; the column block says whether C is bf16 or i16, and whether a GELU comes before.
+    Bf16,
+}
+
+/// An operand as FIFOs carry it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Carried {
+    /// Its elements.
+    elem: Elem,
+    /// Whether objects are bytes, since a core sees them as several things.
+    in_bytes: bool,
+    /// Rows and columns of a tile.
+    tile: [u32; 2],
+}
+
+impl Carried {
+    /// Elements of an object in one of the matrix.
+    fn each(self) -> u32 {
+        if self.in_bytes { self.elem.bytes() } else { 1 }
+    }
+
+    /// A part of the matrix.
+    fn object(self, rows: u32, columns: u32) -> MemType {
+        let elem = if self.in_bytes { Elem::I8 } else { self.elem };
+        MemType::flat(elem, rows * columns * self.each())
+    }
+
+    /// The copy between a row-major part and its tiles.
+    fn tiles(self, rows: u32, columns: u32) -> [(u32, u32); 4] {
+        let [tile_rows, tile_columns] = self.tile;
+        let (row, across) = (columns * self.each(), tile_columns * self.each());
+        [(rows / tile_rows, tile_rows * row), (columns / tile_columns, across), (tile_rows, row), (across, 1)]
+    }
+}
+
+impl Numbers {
+    /// A, B and C.
+    fn carried(self) -> [Carried; 3] {
+        let carried = |elem, in_bytes, tile| Carried { elem, in_bytes, tile };
+        match self {
+            Numbers::Integers(Integers { left, out, .. }) => [
+                carried(left.elem(), false, [4, 8]),
+                carried(Elem::I8, false, [8, 8]),
+                carried(out, false, [4, 8]),
+            ],
+            Numbers::Bf16 => [
+                carried(Elem::Bf16, false, [4, 8]),
+                carried(Elem::Bf16, true, [8, 4]),
+                carried(Elem::Bf16, true, [4, 4]),
+            ],
+        }
+    }
+
+    /// Whether the rows of A have multipliers.
+    fn row_scales(self) -> bool {
+        matches!(self, Numbers::Integers(Integers { row_scales: true, .. }))
+    }
+}
+
+/// A matrix product.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gemm {
+    /// Name of the design.
+    pub name: String,
+    /// Types.
+    pub numbers: Numbers,
     /// Rows of A and C.
     pub m: u32,
     /// Columns of A and rows of B: a multiple of 64.
@@ -126,8 +204,10 @@ impl Gemm {
     /// When K is not a multiple of 64 or N of 32, or what it computes is asked for in other types.
     pub fn fitted(&self, device: &Device) -> Result<(CoreTile, Design), TooBig> {
         assert!(self.k.is_multiple_of(CHUNK) && self.n.is_multiple_of(32), "{}: K by 64, N by 32", self.name);
-        assert!(!self.gelu || self.out == Elem::I16, "{}: GELU gives i16", self.name);
-        assert!(!self.row_scales || self.left == Left::I8, "{}: rows of bytes have multipliers", self.name);
+        if let Numbers::Integers(Integers { left, out, gelu, row_scales }) = self.numbers {
+            assert!(!gelu || out == Elem::I16, "{}: GELU gives i16", self.name);
+            assert!(!row_scales || left == Left::I8, "{}: rows of bytes have multipliers", self.name);
+        }
         let candidates = self.tiles().into_iter().flat_map(|tile| [(tile, 2), (tile, 1)]);
         first_that_fits(device, candidates.map(|(tile, depth)| (tile, self.design(tile, depth))))
     }
@@ -139,26 +219,132 @@ impl Gemm {
 
     /// The design for tiles of C of one size, with `depth` objects in the mem tiles at each FIFO.
     fn design(&self, tile: CoreTile, depth: u32) -> Design {
-        let doc = format!(
-            "C[{}, {}] {} = requantised({} A[{}, {}] x i8 B[{}, {}]){}; {}x{} of C a core at a time.",
-            self.m,
-            self.n,
-            self.out,
-            self.left.elem(),
-            self.m,
-            self.k,
-            self.k,
-            self.n,
-            if self.gelu { ", or its GELU" } else { "" },
-            tile.m,
-            tile.n
-        );
-        let d = DesignBuilder::new(&self.name, doc);
+        let Gemm { m, k, n, .. } = self;
+        let what = match self.numbers {
+            Numbers::Integers(Integers { left, out, gelu, .. }) => format!(
+                "C[{m}, {n}] {out} = requantised({} A[{m}, {k}] x i8 B[{k}, {n}]){}",
+                left.elem(),
+                if gelu { ", or its GELU" } else { "" }
+            ),
+            Numbers::Bf16 => {
+                format!("C[{m}, {n}] bf16 or i16 = bf16 A[{m}, {k}] x bf16 B[{k}, {n}], or its GELU")
+            }
+        };
+        let d =
+            DesignBuilder::new(&self.name, format!("{what}; {}x{} of C a core at a time.", tile.m, tile.n));
         self.array(&d, tile, depth);
         d.build()
     }
 
     fn array(&self, d: &DesignBuilder, tile: CoreTile, depth: u32) {
+        let CoreTile { m, n } = tile;
+        let [a_carried, b_carried, c_carried] = self.numbers.carried();
+        let (a_object, b_object) = (a_carried.object(m, CHUNK), b_carried.object(CHUNK, n));
+        let (c_object, c_column) = (c_carried.object(m, n), c_carried.object(GRID * m, n));
+        let shim = |c: u32| Tile::new(c as u8, 0);
+        let mem = |c: u32| Tile::new(c as u8, 1);
+        let core = |c: u32, r: u32| Tile::new(c as u8, 2 + r as u8);
+
+        let (mut a_in, mut a, mut b_in, mut b, mut c_out) = (vec![], vec![], vec![], vec![], vec![]);
+        for i in 0..GRID {
+            let whole = d.fifo(format!("a_in{i}"), shim(i), [mem(i)], a_object.clone());
+            a_in.push(whole.depths([2, depth]).id());
+            let row = (0..GRID).map(|c| core(c, i));
+            let cut = a_carried.tiles(m, CHUNK);
+            a.push(d.fifo(format!("a{i}"), mem(i), row, a_object.clone()).to_stream(cut).id());
+            d.link([a_in[i as usize]], [a[i as usize]]);
+        }
+        for i in 0..GRID {
+            let whole = d.fifo(format!("b_in{i}"), shim(i), [mem(i)], b_object.clone());
+            b_in.push(whole.depths([2, depth]).id());
+            let column = (0..GRID).map(|r| core(i, r));
+            let cut = b_carried.tiles(CHUNK, n);
+            b.push(d.fifo(format!("b{i}"), mem(i), column, b_object.clone()).to_stream(cut).id());
+            d.link([b_in[i as usize]], [b[i as usize]]);
+        }
+        let mut c = vec![vec![]; GRID as usize];
+        for col in 0..GRID {
+            for row in 0..GRID {
+                let whole = c_carried.tiles(m, n);
+                let part = d.fifo(format!("c{col}_{row}"), core(col, row), [mem(col)], c_object.clone());
+                c[col as usize].push(part.depths([1, 2]).from_stream(mem(col), whole).id());
+            }
+            let joined = d.fifo(format!("c_out{col}"), mem(col), [shim(col)], c_column.clone());
+            c_out.push(joined.depths([depth, 2]).id());
+            let parts = c[col as usize].iter().enumerate().map(|(r, &f)| (f, r as u32 * c_object.shape[0]));
+            d.join(parts, c_out[col as usize]);
+        }
+        let ends = Ends { a: &a, b: &b, c: &c };
+        match self.numbers {
+            Numbers::Integers(types) => types.cores(d, tile, ends),
+            Numbers::Bf16 => bf16::cores_of(d, tile, ends),
+        }
+        self.sequence(d, tile, [&a_in, &b_in, &c_out].map(|f| f.as_slice()));
+    }
+
+    fn sequence(&self, d: &DesignBuilder, tile: CoreTile, [a_in, b_in, c_out]: [&[FifoId]; 3]) {
+        let [m, n, k, chunk] = [tile.m, tile.n, self.k, CHUNK].map(u64::from);
+        let grid = u64::from(GRID);
+        let (n_blocks, chunks) = (u64::from(self.n) / (grid * n), k / chunk);
+        let rows = u64::from(self.m);
+        let row_blocks = rows.div_ceil(grid * m);
+        let blocks: Vec<(usize, u64)> = (0..self.c.offsets.len())
+            .flat_map(|batch| (0..row_blocks).map(move |block| (batch, block)))
+            .map(|(batch, block)| (batch, (block * grid * m).min(rows.saturating_sub(grid * m))))
+            .collect();
+        d.sequence(|s| {
+            let flat = |elem, len: u64| {
+                MemType::flat(elem, u32::try_from(len).expect("host buffers below 4 Gi elements"))
+            };
+            let [a, b, c] = self.numbers.carried().map(|carried| carried.elem);
+            let a: HostBufferId = s.buffer("a", flat(a, self.a.len));
+            let b = s.buffer("b", flat(b, self.b.len));
+            let c = s.buffer("c", flat(c, self.c.len));
+            let wait = |s: &kiln_dsl::array::SequenceBuilder| {
+                a_in.iter().chain(b_in).chain(c_out).for_each(|&fifo| s.wait(fifo));
+            };
+            // Two blocks of rows in flight: the next block's copies wait in the queues of the shims.
+            for (i, &(batch, row)) in blocks.iter().enumerate() {
+                let bds = if i % 2 == 0 { [0, 1, 2] } else { [3, 4, 5] };
+                if i >= 2 {
+                    wait(s);
+                }
+                for col in 0..grid {
+                    let at = col as usize;
+                    let (rs, first) =
+                        (self.c.row_stride, self.c.offsets[batch] + row * self.c.row_stride + col * n);
+                    let sizes = [1, n_blocks, grid * m, n];
+                    s.copy(c, c_out[at], [0, 0, 0, first], sizes, [0, grid * n, rs, 1]).bd(bds[0]).token();
+                    let (rs, first) =
+                        (self.a.row_stride, self.a.offsets[batch] + (row + col * m) * self.a.row_stride);
+                    let sizes = [n_blocks, chunks + u64::from(self.numbers.row_scales()), m, chunk];
+                    s.copy(a, a_in[at], [0, 0, 0, first], sizes, [0, chunk, rs, 1]).bd(bds[1]).token();
+                    let (rs, first) = (self.b.row_stride, self.b.offsets[batch] + col * n);
+                    let sizes = [n_blocks, chunks + 1, chunk, n];
+                    s.copy(b, b_in[at], [0, 0, 0, first], sizes, [grid * n, chunk * rs, rs, 1])
+                        .bd(bds[2])
+                        .token();
+                }
+            }
+            (0..blocks.len().min(2)).for_each(|_| wait(s));
+        });
+    }
+}
+
+/// The FIFOs that cores read and write.
+#[derive(Clone, Copy)]
+struct Ends<'a> {
+    /// By row.
+    a: &'a [FifoId],
+    /// By column.
+    b: &'a [FifoId],
+    /// By column and row.
+    c: &'a [Vec<FifoId>],
+}
+
+impl Integers {
+    /// The programs of all cores.
+    fn cores(self, d: &DesignBuilder, tile: CoreTile, Ends { a, b, c }: Ends) {
         let CoreTile { m, n } = tile;
         let kernel = |k: Kernel| d.kernel(Arc::new(verify(k).unwrap_or_else(|e| panic!("{e}"))));
         let block = match self.left {
@@ -175,44 +361,6 @@ impl Gemm {
             requantise::requantise(m, n, self.out)
         });
         let gelu = self.gelu.then(|| kernel(gelu::gelu_i16(m * n)));
-
-        let a_object = MemType::flat(self.left.elem(), m * CHUNK);
-        let b_object = MemType::flat(Elem::I8, CHUNK * n);
-        let c_object = MemType::flat(self.out, m * n);
-        let c_column = MemType::flat(self.out, GRID * m * n);
-        let shim = |c: u32| Tile::new(c as u8, 0);
-        let mem = |c: u32| Tile::new(c as u8, 1);
-        let core = |c: u32, r: u32| Tile::new(c as u8, 2 + r as u8);
-
-        let (mut a_in, mut a, mut b_in, mut b, mut c_out) = (vec![], vec![], vec![], vec![], vec![]);
-        for i in 0..GRID {
-            let whole = d.fifo(format!("a_in{i}"), shim(i), [mem(i)], a_object.clone());
-            a_in.push(whole.depths([2, depth]).id());
-            let row = (0..GRID).map(|c| core(c, i));
-            let cut = [(m / 4, 4 * CHUNK), (CHUNK / 8, 8), (4, CHUNK), (8, 1)];
-            a.push(d.fifo(format!("a{i}"), mem(i), row, a_object.clone()).to_stream(cut).id());
-            d.link([a_in[i as usize]], [a[i as usize]]);
-        }
-        for i in 0..GRID {
-            let whole = d.fifo(format!("b_in{i}"), shim(i), [mem(i)], b_object.clone());
-            b_in.push(whole.depths([2, depth]).id());
-            let column = (0..GRID).map(|r| core(i, r));
-            let cut = [(CHUNK / 8, 8 * n), (n / 8, 8), (8, n), (8, 1)];
-            b.push(d.fifo(format!("b{i}"), mem(i), column, b_object.clone()).to_stream(cut).id());
-            d.link([b_in[i as usize]], [b[i as usize]]);
-        }
-        let mut c = vec![vec![]; GRID as usize];
-        for col in 0..GRID {
-            for row in 0..GRID {
-                let whole = [(m / 4, 4 * n), (n / 8, 8), (4, n), (8, 1)];
-                let part = d.fifo(format!("c{col}_{row}"), core(col, row), [mem(col)], c_object.clone());
-                c[col as usize].push(part.depths([1, 2]).from_stream(mem(col), whole).id());
-            }
-            let joined = d.fifo(format!("c_out{col}"), mem(col), [shim(col)], c_column.clone());
-            c_out.push(joined.depths([depth, 2]).id());
-            let parts = c[col as usize].iter().enumerate().map(|(r, &f)| (f, r as u32 * m * n));
-            d.join(parts, c_out[col as usize]);
-        }
 
         let columns = ColumnBlock::layout(n);
         let keep = kernel(copy::copy_i8(columns.kept_bytes()));
@@ -271,59 +419,6 @@ impl Gemm {
                 });
             });
         }
-        self.sequence(d, tile, [&a_in, &b_in, &c_out].map(|f| f.as_slice()));
-    }
-
-    fn sequence(
-        &self,
-        d: &DesignBuilder,
-        tile: CoreTile,
-        [a_in, b_in, c_out]: [&[kiln_dsl::array::FifoId]; 3],
-    ) {
-        let [m, n, k, chunk] = [tile.m, tile.n, self.k, CHUNK].map(u64::from);
-        let grid = u64::from(GRID);
-        let (n_blocks, chunks) = (u64::from(self.n) / (grid * n), k / chunk);
-        let rows = u64::from(self.m);
-        let row_blocks = rows.div_ceil(grid * m);
-        let blocks: Vec<(usize, u64)> = (0..self.c.offsets.len())
-            .flat_map(|batch| (0..row_blocks).map(move |block| (batch, block)))
-            .map(|(batch, block)| (batch, (block * grid * m).min(rows.saturating_sub(grid * m))))
-            .collect();
-        d.sequence(|s| {
-            let flat = |elem, len: u64| {
-                MemType::flat(elem, u32::try_from(len).expect("host buffers below 4 Gi elements"))
-            };
-            let a: HostBufferId = s.buffer("a", flat(self.left.elem(), self.a.len));
-            let b = s.buffer("b", flat(Elem::I8, self.b.len));
-            let c = s.buffer("c", flat(self.out, self.c.len));
-            let wait = |s: &kiln_dsl::array::SequenceBuilder| {
-                a_in.iter().chain(b_in).chain(c_out).for_each(|&fifo| s.wait(fifo));
-            };
-            // Two blocks of rows in flight: the next block's copies wait in the queues of the shims.
-            for (i, &(batch, row)) in blocks.iter().enumerate() {
-                let bds = if i % 2 == 0 { [0, 1, 2] } else { [3, 4, 5] };
-                if i >= 2 {
-                    wait(s);
-                }
-                for col in 0..grid {
-                    let at = col as usize;
-                    let (rs, first) =
-                        (self.c.row_stride, self.c.offsets[batch] + row * self.c.row_stride + col * n);
-                    let sizes = [1, n_blocks, grid * m, n];
-                    s.copy(c, c_out[at], [0, 0, 0, first], sizes, [0, grid * n, rs, 1]).bd(bds[0]).token();
-                    let (rs, first) =
-                        (self.a.row_stride, self.a.offsets[batch] + (row + col * m) * self.a.row_stride);
-                    let sizes = [n_blocks, chunks + u64::from(self.row_scales), m, chunk];
-                    s.copy(a, a_in[at], [0, 0, 0, first], sizes, [0, chunk, rs, 1]).bd(bds[1]).token();
-                    let (rs, first) = (self.b.row_stride, self.b.offsets[batch] + col * n);
-                    let sizes = [n_blocks, chunks + 1, chunk, n];
-                    s.copy(b, b_in[at], [0, 0, 0, first], sizes, [grid * n, chunk * rs, rs, 1])
-                        .bd(bds[2])
-                        .token();
-                }
-            }
-            (0..blocks.len().min(2)).for_each(|_| wait(s));
-        });
     }
 }
 

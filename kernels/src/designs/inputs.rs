@@ -4,9 +4,10 @@
 use crate::attention::Attention;
 use crate::case::{Data, Source, bytes_of};
 use crate::designs::attention::{AttentionDesign, attention_64x64};
-use crate::designs::gemm::{CHUNK, ColumnBlock, ColumnWords};
+use crate::designs::gemm::{CHUNK, ColumnBlock, ColumnWords, Numbers, SumsBlock, SumsWords};
 use crate::designs::mel::{LISTED_MELS, LogMel};
 use crate::designs::rows::{RowOp, RowProgram};
+use crate::float_sums::Finish;
 use crate::layernorm::LayerNorm;
 use crate::matmul::Left;
 use crate::mel::Gain;
@@ -15,6 +16,8 @@ use crate::residual_add::ResidualAdd;
 use crate::softmax::STEPS_PER_OCTAVE;
 use crate::whisper::audio::WINDOW_SAMPLES;
 use crate::whisper::plan::{Plan, Product};
+use crate::whisper::scheme::Number;
+use half::bf16;
 use kiln_dsl::array::Design;
 use kiln_dsl::kernel::Elem;
 
@@ -65,12 +68,13 @@ fn fill(source: &mut Source, bytes: &mut [u8]) {
 /// A and B random, and above each B a column block whose factors bring the typical sum to half the output's range.
 fn product_inputs(product: &Product, source: &mut Source, host: &mut [Vec<u8>]) {
     let gemm = &product.gemm;
-    let left = match gemm.left {
+    let Numbers::Integers(types) = gemm.numbers else { return float_inputs(product, source, host) };
+    let left = match types.left {
         // Sums of full i16 products over a long K would leave 32 bits.
         Left::I16 => 2047,
         Left::I8 | Left::U8 => 127,
     };
-    host[0] = match gemm.left {
+    host[0] = match types.left {
         Left::I16 => bytes_of(&halves(source, host[0].len() / 2, left)),
         Left::I8 | Left::U8 => {
             fill(source, &mut host[0]);
@@ -80,11 +84,11 @@ fn product_inputs(product: &Product, source: &mut Source, host: &mut [Vec<u8>]) 
     fill(source, &mut host[1]);
     // Evenly spread factors have a deviation of their largest value over the square root of 3.
     let typical = f64::from(gemm.k).sqrt() * left as f64 * 127.0 / 3.0;
-    let range = if gemm.out == Elem::I8 { 64.0 } else { 16384.0 };
+    let range = if types.out == Elem::I8 { 64.0 } else { 16384.0 };
     let columns = gemm.n as usize;
     let peaks = vec![4.0 * typical; columns];
-    let (gelu_bits, chunks) = (if gemm.gelu { 12 } else { 0 }, gemm.k / CHUNK);
-    let block = if gemm.row_scales {
+    let (gelu_bits, chunks) = (if types.gelu { 12 } else { 0 }, gemm.k / CHUNK);
+    let block = if types.row_scales {
         // A's random bytes are the rows' multipliers, too: half of the greatest is typical.
         let factors = vec![range / (typical * 16384.0); columns];
         let quarter = (range / 4.0) as i64;
@@ -104,14 +108,39 @@ fn product_inputs(product: &Product, source: &mut Source, host: &mut [Vec<u8>]) 
         let bias: Vec<i32> = source.values(columns, -peak, peak).into_iter().map(|v| v as i32).collect();
         ColumnBlock::rows(product.tile_columns, &bias, &q, ColumnWords { gelu_bits, row_shift: 0, chunks })
     };
-    let stride = gemm.b.row_stride as usize;
+    let cells: Vec<u8> = block.iter().map(|&cell| cell as u8).collect();
+    put_block(product, &cells, 1, &mut host[1]);
+}
+
+/// A and B of bf16 random, of one size, and above each B a column block that asks for a GELU of the sums, which then have a
+/// deviation of about 1.
+fn float_inputs(product: &Product, source: &mut Source, host: &mut [Vec<u8>]) {
+    let gemm = &product.gemm;
+    // Numbers of -127..=127 have a deviation of 73; steps of the GELU are 2^-12.
+    let scale = 4096.0 / (f64::from(gemm.k).sqrt() * 73.0 * 73.0);
+    for (buffer, scale) in host.iter_mut().zip([1.0, scale]) {
+        let numbers = source.values(buffer.len() / 2, -127, 127).into_iter();
+        *buffer = bytes_of(&numbers.map(|v| bf16::from_f64(v as f64 * scale)).collect::<Vec<_>>());
+    }
+    let bias: Vec<f32> = source.values(gemm.n as usize, -4096, 4096).into_iter().map(|v| v as f32).collect();
+    let finish = Finish { gelu: true, out: Elem::Bf16 };
+    let words = SumsWords { finish, gelu_bits: 12, chunks: gemm.k / CHUNK };
+    let block = SumsBlock::rows(product.tile_columns, &bias, words);
+    let cells = bytes_of(block.as_slice().expect("standard layout"));
+    put_block(product, &cells, 2, &mut host[1]);
+}
+
+/// Puts the rows of a column block, whose cells have `each` bytes, above every B.
+fn put_block(product: &Product, cells: &[u8], each: usize, b: &mut [u8]) {
+    let gemm = &product.gemm;
+    let (stride, columns) = (gemm.b.row_stride as usize * each, gemm.n as usize * each);
+    debug_assert_eq!(cells.len(), CHUNK as usize * columns);
     for &first in &gemm.b.offsets {
-        for (row, cells) in block.outer_iter().enumerate() {
-            let at = first as usize + row * stride;
-            host[1][at..at + columns].iter_mut().zip(cells).for_each(|(to, &cell)| *to = cell as u8);
+        for (row, cells) in cells.chunks(columns).enumerate() {
+            let at = first as usize * each + row * stride;
+            b[at..at + columns].copy_from_slice(cells);
         }
     }
-    debug_assert_eq!(block.nrows(), CHUNK as usize);
 }
 
 fn halves(source: &mut Source, len: usize, peak: i64) -> Vec<i16> {
@@ -132,7 +161,7 @@ fn attention_inputs(design: &AttentionDesign, source: &mut Source, host: &mut [V
     let deviation = f64::from(design.head_dim).sqrt() * 127.0 * 127.0 / 3.0;
     let octave = f64::from(STEPS_PER_OCTAVE) / deviation;
     let range = if design.out == Elem::I8 { 8.0 } else { 2048.0 };
-    host[0] = design.header(&Attention::new(octave, 6.0 * deviation, range));
+    host[0] = design.header(Attention::new(octave, 6.0 * deviation, range).header(design.positions));
     fill(source, &mut host[1]);
 }
 
@@ -145,8 +174,8 @@ fn row_inputs(program: &RowProgram, op: RowOp, source: &mut Source, host: &mut [
             source.values(program.d as usize, lo, hi).into_iter().map(|v| v as f32 / 1000.0).collect()
         };
         let (gamma, beta) = (floats(500, 1500), floats(-500, 500));
-        // Rows with multipliers are normalised in 16 bits.
-        let bytes_at_once = op == RowOp::Norm && !program.multipliers;
+        // All others are normalised in 16 bits.
+        let bytes_at_once = op == RowOp::Norm && program.norm == Number::I8;
         let scale = if bytes_at_once { 0.03 } else { 0.0002 };
         program.norm_header(op, &LayerNorm::new(&gamma, &beta, scale))
     };

@@ -43,7 +43,7 @@ fn examples() -> [Design; 6] {
 
 /// The plan of the tiny encoder in the default scheme.
 fn tiny(device: &Device) -> Result<Plan, PlanError> {
-    let recipe = Scheme::default().recipe().expect("a scheme of integers");
+    let recipe = Scheme::default().recipe();
     Plan::new(&ModelConfig::tiny(), &recipe, device)
 }
 

@@ -6,7 +6,8 @@
 //! kernels lie in it. So residual addition and both LayerNorms are three sequences over one array program, and no
 //! reconfiguration lies between them.
 //!
-//! A turn of a core is four rows, or fewer where a core has no room for that ([`Room`]). Every row of a result has two bytes for each column: 16-bit results fill them, bytes
+//! A turn of a core is four rows, or fewer where a core has no room for that ([`Room`]). Every row of a result has two
+//! bytes for each column: results of 16 bits fill them, bytes
 //! (and the multiplier of their row, [`crate::requantise::ROW_BLOCK`]) lie at their start. An addition takes two objects a
 //! turn, the rows of each summand.
 //!
@@ -22,6 +23,7 @@ use crate::copy;
 use crate::layernorm::{LayerNorm, layernorm, layernorm_rows};
 use crate::requantise::ROW_BLOCK;
 use crate::residual_add::{ResidualAdd, residual_add};
+use crate::whisper::scheme::Number;
 use kiln_dsl::array::{
     Arg, CoreBuilder, Design, DesignBuilder, FifoId, KernelId, LocalId, MemType, ObjectId, Port, Tile, View,
     WordRef,
@@ -38,7 +40,7 @@ const GRID: u32 = 4;
 pub enum RowOp {
     /// The sum of two 16-bit tensors of different scales.
     Add,
-    /// LayerNorm to bytes, with multipliers of rows where the program has them.
+    /// LayerNorm to what matrices read, as the program has it.
     Norm,
     /// LayerNorm to 16 bits.
     NormPost,
@@ -134,8 +136,8 @@ pub struct RowProgram {
     pub d: u32,
     /// Rows.
     pub rows: u32,
-    /// Whether [`RowOp::Norm`] gives each row a multiplier.
-    pub multipliers: bool,
+    /// Type of [`RowOp::Norm`]'s results: bytes, bytes with a multiplier for each row, or bf16.
+    pub norm: Number,
     /// Its objects.
     pub room: Room,
 }
@@ -224,14 +226,14 @@ impl RowProgram {
     ///
     /// # Panics
     /// As [`RowProgram::design`].
-    pub fn fitted(d: u32, rows: u32, multipliers: bool, device: &Device) -> Result<RowProgram, TooBig> {
+    pub fn fitted(d: u32, rows: u32, norm: Number, device: &Device) -> Result<RowProgram, TooBig> {
         let objects = [[2, 4, 2], [1, 4, 2], [2, 2, 2], [1, 2, 2], [1, 2, 1]];
         let turns = [(4, 1), (2, 1), (2, 2), (1, 2), (1, 3)];
         let rooms = turns.into_iter().flat_map(|(turn_rows, copies)| {
             objects.map(|[mem, core_in, core_out]| Room { turn_rows, copies, mem, core_in, core_out })
         });
         let candidates = rooms.map(|room| {
-            let program = RowProgram { d, rows, multipliers, room };
+            let program = RowProgram { d, rows, norm, room };
             let design = program.design("rows", RowOp::Add, program.rows_needed());
             (program, design)
         });
@@ -251,8 +253,10 @@ impl RowProgram {
         let kernel = |k: Kernel| d.kernel(Arc::new(verify(k).unwrap_or_else(|e| panic!("{e}"))));
         let keep = kernel(copy::copy_i8(self.header_piece()));
         let add = kernel(residual_add(turn_rows * self.d));
-        let norm =
-            kernel(if self.multipliers { layernorm_rows(1, self.d) } else { layernorm(1, self.d, Elem::I8) });
+        let norm = kernel(match self.norm {
+            Number::I8Rows => layernorm_rows(1, self.d),
+            other => layernorm(1, self.d, other.elem()),
+        });
         let norm_post = kernel(layernorm(1, self.d, Elem::I16));
         // Bytes, since they are seen as several things and `memref.view` takes only bytes.
         let part = MemType::flat(Elem::I8, self.part_bytes());
@@ -316,7 +320,7 @@ impl RowProgram {
             object,
             view: view(row * self.row_bytes(), elem, len),
         };
-        let bytes = if self.multipliers { self.d + ROW_BLOCK as u32 } else { self.d };
+        let width = if self.norm == Number::I8Rows { self.d + ROW_BLOCK as u32 } else { self.d };
         p.repeat_word(turns, |p| {
             let y = p.produce(output);
             p.switch(op, |branches| {
@@ -327,7 +331,7 @@ impl RowProgram {
                     p.release(input, Port::Consume, 2);
                 });
                 let norms = [
-                    (RowOp::Norm, core.norm, Elem::I8, bytes),
+                    (RowOp::Norm, core.norm, self.norm.elem(), width),
                     (RowOp::NormPost, core.norm_post, Elem::I16, self.d),
                 ];
                 for (op, kernel, elem, len) in norms {

@@ -4,15 +4,17 @@
 //! between happens on the cores of whatever runs the designs (see [`ArrayRunner`]). Activations stay
 //! in buffers of host memory between dispatches.
 
-use super::integer::{Observer, Tensor};
+use super::integer::{Activation, Observer, Tensor};
 use super::plan::{Plan, PlanError, Product};
-use super::quant::{ConvStage, Gelu, Heads, Linear, QuantLayer, QuantModel};
+use super::quant::{ConvStage, Finish, Gelu, Heads, Linear, QuantLayer, QuantModel, Weights};
+use super::scheme::Number;
 use crate::case::bytes_of;
-use crate::conv1d;
-use crate::designs::gemm::{CHUNK, ColumnBlock, ColumnWords};
+use crate::designs::gemm::{CHUNK, ColumnBlock, ColumnWords, SumsBlock, SumsWords};
 use crate::designs::rows::RowOp;
 use crate::layernorm::LayerNorm;
 use crate::residual_add::ResidualAdd;
+use crate::{attention_bf16, conv1d, float_sums};
+use half::bf16;
 use kiln_dsl::array::{Design, Tile};
 use kiln_dsl::kernel::Elem;
 use ndarray::{Array2, ArrayView2, Axis, s};
@@ -225,7 +227,7 @@ pub type Watch<'a> = dyn FnMut(Progress) -> ControlFlow<()> + 'a;
 pub fn encode(
     model: &QuantModel,
     plan: &Plan,
-    mel: ArrayView2<i16>,
+    mel: &Activation,
     runner: &mut dyn ArrayRunner,
     watch: &mut Watch,
     observe: &mut Observer,
@@ -291,33 +293,35 @@ impl Run<'_> {
     }
 
     fn see_i16(&mut self, bytes: &[u8], offset: usize, shape: [usize; 2], name: &str) {
-        (self.observe)(name, Tensor::I16(matrix(bytes, offset, shape).view()));
+        self.see(bytes, offset, Number::I16, shape, name);
+    }
+
+    /// A tensor of a type, from element `offset`; observed.
+    fn see(&mut self, bytes: &[u8], offset: usize, number: Number, shape: [usize; 2], name: &str) {
+        match number {
+            Number::I8 | Number::I8Rows => {
+                (self.observe)(name, Tensor::I8(matrix(bytes, offset, shape).view()))
+            }
+            Number::I16 => (self.observe)(name, Tensor::I16(matrix(bytes, offset, shape).view())),
+            Number::Bf16 => (self.observe)(name, Tensor::Bf16(matrix(bytes, offset, shape).view())),
+        }
     }
 
     /// A LayerNorm's output, with its rows' multipliers if they have any.
     fn see_normalised(&mut self, bytes: &[u8], name: &str) {
         let (rows, d) = (self.model.config.positions, self.model.config.d);
+        if self.model.recipe.norm == Number::Bf16 {
+            return self.see(bytes, 0, Number::Bf16, [rows, d], name);
+        }
         let all = matrix::<i8>(bytes, 0, [rows, 2 * d]);
         let values = all.slice(s![.., ..d]);
-        if !self.plan.row_program.multipliers {
+        if self.model.recipe.norm == Number::I8 {
             (self.observe)(name, Tensor::I8(values));
         } else {
             let first = |row: ndarray::ArrayView1<i8>| i16::from_le_bytes([row[d] as u8, row[d + 1] as u8]);
             let multipliers: Vec<i16> = all.rows().into_iter().map(first).collect();
             (self.observe)(name, Tensor::I8Rows(values, &multipliers));
         }
-    }
-
-    fn see(&mut self, bytes: &[u8], elem: Elem, name: &str) {
-        match elem {
-            Elem::I8 => self.see_i8(bytes, name),
-            _ => drop(self.tensor_i16(bytes, 0, name)),
-        }
-    }
-
-    fn see_i8(&mut self, bytes: &[u8], name: &str) {
-        let shape = [self.model.config.positions, self.model.config.d];
-        (self.observe)(name, Tensor::I8(matrix(bytes, 0, shape).view()));
     }
 
     /// `c` of a product of `a` with laid-out weights.
@@ -333,18 +337,24 @@ impl Run<'_> {
         Ok(host)
     }
 
-    fn embed(&mut self, mel: ArrayView2<i16>) -> Result<Vec<u8>, EncodeError> {
+    fn embed(&mut self, mel: &Activation) -> Result<Vec<u8>, EncodeError> {
         let (plan, model) = (self.plan, self.model);
-        (self.observe)("mel", Tensor::I16(mel));
-        let mut x = bytes_of(conv1d::pad(mel).as_slice().expect("padded input is dense"));
+        (self.observe)("mel", mel.view());
+        let mut x = match mel {
+            Activation::Bf16(mel) => padded(mel.view()),
+            integers => padded(integers.widened().view()),
+        };
         x.resize((plan.conv1.gemm.a.len * 2) as usize, 0);
         let c = zeros(plan.conv1.gemm.c.len, 2);
-        let [_, _, mut x] = self.product(&plan.conv1, x, conv_weights(&plan.conv1, &model.conv1), c)?;
+        let last = Elem::I16;
+        let between = if plan.conv2.is_some() { model.recipe.conv.elem() } else { last };
+        let [_, _, mut x] =
+            self.product(&plan.conv1, x, conv_weights(&plan.conv1, &model.conv1, between), c)?;
         let d = model.config.d;
         if let (Some(product), Some(stage)) = (&plan.conv2, &model.conv2) {
-            self.see_i16(&x, d, [model.config.frames(), d], "conv1_gelu");
+            self.see(&x, d, model.recipe.conv, [model.config.frames(), d], "conv1_gelu");
             let c = zeros(product.gemm.c.len, 2);
-            [_, _, x] = self.product(product, x, conv_weights(product, stage), c)?;
+            [_, _, x] = self.product(product, x, conv_weights(product, stage, last), c)?;
             self.see_i16(&x, 0, [model.config.positions, d], "conv2_gelu");
         } else {
             self.see_i16(&x, 0, [model.config.positions, d], "conv1_gelu");
@@ -383,16 +393,16 @@ impl Run<'_> {
         let h = self.normalise(RowOp::Norm, &x, &layer.ln1)?;
         self.see_normalised(&h, &name("ln1"));
         let context = self.attention(h, layer, i)?;
-        self.see(&context, plan.attention.0.out, &name("ctx"));
+        let config = &self.model.config;
+        self.see(&context, 0, self.model.recipe.context, [config.positions, config.d], &name("ctx"));
         let xy = self.linear_onto(&plan.out, context, &layer.out, x, &name("attn_out"))?;
         let x = self.add(xy, &layer.resid1, &name("resid1"))?;
         let h = self.normalise(RowOp::Norm, &x, &layer.ln2)?;
         self.see_normalised(&h, &name("ln2"));
-        let weights = laid_out(&plan.fc1, &layer.fc1, gelu_bits(&layer.gelu));
+        let weights = laid_out(&plan.fc1, &layer.fc1, Some((&layer.gelu, self.model.recipe.hidden.elem())));
         let c = zeros(plan.fc1.gemm.c.len, 2);
         let [_, _, hidden] = self.product(&plan.fc1, h, weights, c)?;
-        let config = &self.model.config;
-        self.see_i16(&hidden, 0, [config.positions, config.ffn], &name("gelu"));
+        self.see(&hidden, 0, self.model.recipe.hidden, [config.positions, config.ffn], &name("gelu"));
         let xy = self.linear_onto(&plan.fc2, hidden, &layer.fc2, x, &name("fc2"))?;
         self.add(xy, &layer.resid2, &format!("layer{i}"))
     }
@@ -406,7 +416,7 @@ impl Run<'_> {
         xy: Vec<u8>,
         name: &str,
     ) -> Result<Vec<u8>, EncodeError> {
-        let [_, _, xy] = self.product(p, a, laid_out(p, linear, 0), xy)?;
+        let [_, _, xy] = self.product(p, a, laid_out(p, linear, None), xy)?;
         self.tensor_i16(&xy, p.gemm.c.offsets[0] as usize, name);
         Ok(xy)
     }
@@ -415,37 +425,68 @@ impl Run<'_> {
         let plan = self.plan;
         let config = &self.model.config;
         let (d, positions) = (config.d, config.positions);
-        let c = zeros(plan.project.gemm.c.len, 1);
-        let weights = laid_out(&plan.project, &layer.qkv, 0);
-        let [_, _, qkv] = self.product(&plan.project, h, weights, c)?;
-        let all = matrix::<i8>(&qkv, 0, [positions, 3 * d]);
-        for (part, name) in ["q", "k", "v"].into_iter().enumerate() {
-            let columns = all.slice(s![.., part * d..(part + 1) * d]);
-            (self.observe)(&format!("layer{i}.{name}"), Tensor::I8(columns));
-        }
         let (op, design) = &plan.attention;
-        let Heads::Running(attention) = &layer.heads else {
-            panic!("the plan covers the recipe, whose softmax is a running one");
+        let c = zeros(plan.project.gemm.c.len, op.elem().bytes());
+        let weights = laid_out(&plan.project, &layer.qkv, None);
+        let [_, _, qkv] = self.product(&plan.project, h, weights, c)?;
+        let shape = [positions, 3 * d];
+        let all = match op.elem() {
+            Elem::Bf16 => Activation::Bf16(matrix(&qkv, 0, shape)),
+            _ => Activation::I8(matrix(&qkv, 0, shape)),
         };
-        let mut host = [op.header(attention), qkv, zeros(op.output_len, op.out.bytes())];
+        for (part, name) in ["q", "k", "v"].into_iter().enumerate() {
+            (self.observe)(&format!("layer{i}.{name}"), all.columns(part * d..(part + 1) * d));
+        }
+        let header = match &layer.heads {
+            Heads::Running(attention) => attention.header(positions as u32),
+            Heads::Float => attention_bf16::header(positions),
+            Heads::Normalised { .. } => {
+                panic!("the plan covers the recipe, whose softmax is not in two passes")
+            }
+        };
+        let mut host = [op.header(header), qkv, zeros(op.output_len, op.out.bytes())];
         self.dispatch(design, &mut host)?;
         let [_, _, context] = host;
         Ok(context)
     }
 }
 
-/// The column block of weights, the weights, and zeros up to the product's K.
-fn laid_out(p: &Product, linear: &Linear, gelu_bits: u32) -> Vec<u8> {
-    let (bias, requant, row_shift) = linear.finish.columns();
-    let words = ColumnWords { gelu_bits, row_shift, chunks: p.gemm.k / CHUNK };
-    let block = ColumnBlock::rows(p.tile_columns, &bias, requant, words);
-    let padding = Array2::<i8>::zeros((p.gemm.k as usize - linear.weights.nrows(), linear.weights.ncols()));
-    let rows = ndarray::concatenate![Axis(0), block, linear.weights, padding];
+/// A padded matrix's bytes.
+fn padded<T: bytemuck::Pod + Default>(x: ArrayView2<T>) -> Vec<u8> {
+    bytes_of(conv1d::pad(x).as_slice().expect("padded input is dense"))
+}
+
+/// The column block of weights, the weights, and zeros up to the product's K; with the GELU that follows, if one does, and
+/// the type of its result.
+fn laid_out(p: &Product, linear: &Linear, gelu: Option<(&Gelu, Elem)>) -> Vec<u8> {
+    let gelu_bits = gelu.map_or(0, |(gelu, _)| gelu_bits(gelu));
+    let chunks = p.gemm.k / CHUNK;
+    match (&linear.weights, &linear.finish) {
+        (Weights::Bf16(weights), Finish::Float { bias }) => {
+            let out = gelu.map_or(linear.out.elem(), |(_, out)| out);
+            let finish = float_sums::Finish { gelu: gelu.is_some(), out };
+            let bias = bias.as_slice().expect("one dimension in standard layout");
+            let block = SumsBlock::rows(p.tile_columns, bias, SumsWords { finish, gelu_bits, chunks });
+            stacked(p, block, weights.mapv(bf16::to_bits))
+        }
+        (Weights::I8(weights), finish) => {
+            let (bias, requant, row_shift) = finish.columns();
+            let words = ColumnWords { gelu_bits, row_shift, chunks };
+            stacked(p, ColumnBlock::rows(p.tile_columns, &bias, requant, words), weights.clone())
+        }
+        (Weights::Bf16(_), _) => panic!("bf16 with multipliers of integers"),
+    }
+}
+
+/// A column block, weights below it, and zeros below those.
+fn stacked<T: bytemuck::Pod + Default>(p: &Product, block: Array2<T>, weights: Array2<T>) -> Vec<u8> {
+    let padding = Array2::<T>::default((p.gemm.k as usize - weights.nrows(), weights.ncols()));
+    let rows = ndarray::concatenate![Axis(0), block, weights, padding];
     bytes_of(rows.as_standard_layout().as_slice().expect("standard layout"))
 }
 
-fn conv_weights(p: &Product, stage: &ConvStage) -> Vec<u8> {
-    laid_out(p, &stage.matrix, gelu_bits(&stage.gelu))
+fn conv_weights(p: &Product, stage: &ConvStage, out: Elem) -> Vec<u8> {
+    laid_out(p, &stage.matrix, Some((&stage.gelu, out)))
 }
 
 /// Fraction bits of the GELUs that the plan's designs compute.

@@ -1,16 +1,17 @@
-//! The integer encoder, executed with the kernels' references: the specification of what the array computes.
+//! The encoder in a scheme's numbers, executed with the kernels' references: the specification of what the array computes.
 
+use half::bf16;
 use ndarray::{Array1, Array2, ArrayView2, s};
 
 pub use super::activation::{Activation, Tensor};
 use super::gemm;
-use super::quant::{ConvStage, Finish, Gelu, Heads, Linear, QuantLayer, QuantModel};
+use super::quant::{ConvStage, Finish, Gelu, Heads, Linear, QuantLayer, QuantModel, Weights};
 use super::scheme::Number;
 use crate::fixed::{saturate_i8, saturate_i16};
 use crate::layernorm::LayerNorm;
 use crate::requantise::Requant;
 use crate::residual_add::ResidualAdd;
-use crate::{attention, conv1d, gelu, layernorm, residual_add, softmax};
+use crate::{attention, attention_bf16, conv1d, float, gelu, layernorm, residual_add, softmax};
 
 /// Told every intermediate tensor with its name: those of [`super::reference::Observer`], after `mel` (time-major).
 /// [`QuantModel::scale`] knows the value of a step of each.
@@ -22,6 +23,10 @@ impl QuantModel {
         let steps = match self.recipe.conv {
             Number::I16 => 32767.0,
             Number::I8 | Number::I8Rows => 127.0,
+            Number::Bf16 => {
+                let value = |v: &f32| bf16::from_f64(f64::from(*v) / self.mel_scale);
+                return Activation::Bf16(mel.t().map(value));
+            }
         };
         let value =
             |v: f32| (f64::from(v) / self.mel_scale).round_ties_even().clamp(-steps - 1.0, steps) as i16;
@@ -38,9 +43,12 @@ pub fn encode(model: &QuantModel, mel: &Activation, observe: &mut Observer) -> A
     assert_eq!(mel.dim(), (model.config.frames(), model.config.mels), "frames and mel bands");
     let recipe = &model.recipe;
     observe("mel", mel.view());
-    let mut x = conv(&model.conv1, mel, "conv1", observe);
+    // What enters a matrix is bf16 where that multiplies them; what enters the stream is an integer of its type.
+    let last = if recipe.conv == Number::Bf16 { recipe.stream } else { recipe.conv };
+    let between = if model.conv2.is_some() { recipe.conv } else { last };
+    let mut x = conv(&model.conv1, mel, between, "conv1", observe);
     if let Some(conv2) = &model.conv2 {
-        x = conv(conv2, &x, "conv2", observe);
+        x = conv(conv2, &x, last, "conv2", observe);
     }
     x = add(&x, &Activation::I16(model.position_table.clone()), &model.embed, recipe.stream);
     observe("embed", x.view());
@@ -52,7 +60,7 @@ pub fn encode(model: &QuantModel, mel: &Activation, observe: &mut Observer) -> A
     features.widened()
 }
 
-fn conv(stage: &ConvStage, x: &Activation, name: &str, observe: &mut Observer) -> Activation {
+fn conv(stage: &ConvStage, x: &Activation, out: Number, name: &str, observe: &mut Observer) -> Activation {
     let x = match x {
         Activation::I8(x) | Activation::I8Rows(x, _) => {
             let padded = conv1d::pad(x.view());
@@ -62,9 +70,13 @@ fn conv(stage: &ConvStage, x: &Activation, name: &str, observe: &mut Observer) -
             let padded = conv1d::pad(x.view());
             linear(&stage.matrix, Tensor::I16(conv1d::windows(&padded, stage.stride)))
         }
+        Activation::Bf16(x) => {
+            let padded = conv1d::pad(x.view());
+            linear(&stage.matrix, Tensor::Bf16(conv1d::windows(&padded, stage.stride)))
+        }
     };
     observe(name, x.view());
-    let x = gelu_all(&x, &stage.gelu);
+    let x = gelu_all(&x, &stage.gelu, out);
     observe(&format!("{name}_gelu"), x.view());
     x
 }
@@ -96,7 +108,7 @@ fn encode_layer(
     seen("ln2", h.view());
     let h = linear(&layer.fc1, h.view());
     seen("fc1", h.view());
-    let h = gelu_all(&h, &layer.gelu);
+    let h = gelu_all(&h, &layer.gelu, recipe.hidden);
     seen("gelu", h.view());
     let y = linear(&layer.fc2, h.view());
     seen("fc2", y.view());
@@ -112,16 +124,27 @@ fn mix_heads(
     qkv: [Tensor; 3],
     seen: &mut dyn FnMut(&str, Tensor),
 ) -> Activation {
-    let [Tensor::I8(q), Tensor::I8(k), Tensor::I8(v)] = qkv else {
-        panic!("q, k and v are bytes in every scheme");
-    };
     let (d, heads) = (model.config.d, model.config.heads);
+    let [q, k, v] = match qkv {
+        [Tensor::I8(q), Tensor::I8(k), Tensor::I8(v)] => [q, k, v],
+        [Tensor::Bf16(q), Tensor::Bf16(k), Tensor::Bf16(v)] => {
+            let mut context = Array2::from_elem(q.dim(), bf16::ZERO);
+            for head in 0..heads {
+                let columns = s![.., head * d / heads..(head + 1) * d / heads];
+                let [q, k, v] = [q, k, v].map(|x| x.slice_move(columns));
+                context.slice_mut(columns).assign(&attention_bf16::reference(q, k, v));
+            }
+            return Activation::Bf16(context);
+        }
+        other => panic!("q, k and v are bytes or bf16 in every scheme, not {other:?}"),
+    };
     let mut context = Array2::<i16>::zeros(q.dim());
     for head in 0..heads {
         let columns = s![.., head * d / heads..(head + 1) * d / heads];
         let [q, k, v] = [q, k, v].map(|x| x.slice_move(columns));
         let mixed = match &layer.heads {
             Heads::Running(a) => gemm::by_rows(q, q.ncols(), |q| attention::reference_i16(q, k, v, a)),
+            Heads::Float => panic!("heads of bf16, q, k and v in bytes"),
             Heads::Normalised { scores, score_scale, context } => {
                 let zero = Array1::zeros(k.nrows());
                 let scores = gemm::exact(q, k.t(), zero.view(), |acc, _, _| {
@@ -151,6 +174,7 @@ fn normalise(x: &Activation, norm: &LayerNorm, out: Number) -> Activation {
     match out {
         Number::I8 => Activation::I8(gemm::by_rows(x.view(), d, |x| layernorm::reference_i8(x, norm))),
         Number::I16 => Activation::I16(gemm::by_rows(x.view(), d, |x| layernorm::reference_i16(x, norm))),
+        Number::Bf16 => Activation::Bf16(gemm::by_rows(x.view(), d, |x| layernorm::reference_bf16(x, norm))),
         Number::I8Rows => {
             let (rows, multipliers) = layernorm::reference_rows(x.view(), norm);
             Activation::I8Rows(rows, multipliers)
@@ -169,8 +193,26 @@ fn add(x: &Activation, y: &Activation, terms: &ResidualAdd, out: Number) -> Acti
 /// When the input has multipliers and the matrix none for them, or the other way round.
 pub fn linear(linear: &Linear, x: Tensor) -> Activation {
     match linear.out {
+        Number::I16 if matches!(linear.weights, Weights::Bf16(_)) => {
+            Activation::I16(rounded(linear, x, float::to_i16))
+        }
         Number::I16 => Activation::I16(products(linear, x, saturate_i16)),
         Number::I8 | Number::I8Rows => Activation::I8(products(linear, x, saturate_i8)),
+        Number::Bf16 => Activation::Bf16(rounded(linear, x, bf16::from_f32)),
+    }
+}
+
+/// A matrix of bf16, each sum rounded by `to`.
+fn rounded<T: Clone + Default + Send + Sync>(
+    linear: &Linear,
+    x: Tensor,
+    to: impl Fn(f32) -> T + Sync,
+) -> Array2<T> {
+    match (&linear.weights, &linear.finish, x) {
+        (Weights::Bf16(weights), Finish::Float { bias }, Tensor::Bf16(x)) => {
+            gemm::rounded(x, weights.view(), bias.view(), |sum, _, _| to(sum))
+        }
+        (.., x) => panic!("{x:?} into a matrix of other numbers"),
     }
 }
 
@@ -179,7 +221,8 @@ fn products<T: Clone + Default + Send + Sync>(
     x: Tensor,
     saturate: impl Fn(i64) -> T + Sync,
 ) -> Array2<T> {
-    let weights = linear.weights.view();
+    let Weights::I8(weights) = &linear.weights else { panic!("{x:?} into a matrix of bf16") };
+    let weights = weights.view();
     match (&linear.finish, x) {
         (Finish::Static { bias, requant }, Tensor::I8(x)) => {
             gemm::exact(x, weights, bias.view(), |acc, _, n| saturate(requant.apply(acc, n)))
@@ -195,10 +238,11 @@ fn products<T: Clone + Default + Send + Sync>(
     }
 }
 
-fn gelu_all(x: &Activation, by: &Gelu) -> Activation {
+fn gelu_all(x: &Activation, by: &Gelu, out: Number) -> Activation {
     match (by, x) {
         (Gelu::Bits(bits), Activation::I16(x)) => {
-            Activation::I16(gemm::by_rows(x.view(), x.ncols(), |x| gelu::reference(x, *bits)))
+            let y = gemm::by_rows(x.view(), x.ncols(), |x| gelu::reference(x, *bits));
+            Activation::narrowed(y, out)
         }
         (Gelu::Table { table, .. }, Activation::I8(x)) => {
             Activation::I8(x.mapv(|v| table[(i16::from(v) + 128) as usize]))
@@ -233,7 +277,7 @@ impl QuantModel {
             "v" => Some(layer.qkv_scales[2]),
             "scores" => match layer.heads {
                 Heads::Normalised { score_scale, .. } => Some(score_scale),
-                Heads::Running(_) => None,
+                Heads::Running(_) | Heads::Float => None,
             },
             "probs" => binary(7),
             "ctx" => Some(layer.context_scale),
@@ -293,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn tiny_keeps_the_cosine_in_every_scheme() {
+    fn tiny_keeps_the_cosine_in_every_scheme_of_integers() {
         let Some(dir) = golden::data() else { return };
         let weights = EncoderWeights::load(&dir.join("tiny_en_encoder_f16.safetensors"), None).unwrap();
         let recording = |f: &str| audio::read(&dir.join(f)).unwrap();

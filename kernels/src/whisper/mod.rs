@@ -1,7 +1,7 @@
 //! The Whisper encoder: audio and weights in, features out.
 //!
-//! Real audio becomes a log-mel spectrogram; [`QuantModel`] is the encoder with every number an integer, which is what
-//! the array executes and what the integer model of this module specifies bit for bit.
+//! Real audio becomes a log-mel spectrogram; [`QuantModel`] is the encoder in the numbers of a scheme, which is what
+//! the array executes and what the model of this module specifies bit for bit.
 
 pub mod activation;
 pub mod audio;
@@ -26,6 +26,7 @@ pub mod saved;
 pub mod scheme;
 pub mod smooth;
 pub mod study;
+mod to_bf16;
 pub mod weights;
 
 pub use config::ModelConfig;

@@ -1,11 +1,11 @@
 //! The designs of an encoder: one for each kind of operation, shared by all layers.
 
 use super::config::ModelConfig;
-use super::scheme::{Number, Recipe};
+use super::scheme::{Number, Recipe, WeightScales};
 use crate::conv1d;
 use crate::designs::attention::AttentionDesign;
 use crate::designs::choose::TooBig;
-use crate::designs::gemm::{CHUNK, Gemm, Operand};
+use crate::designs::gemm::{CHUNK, Gemm, Integers, Numbers, Operand};
 use crate::designs::rows::{RowOp, RowProgram};
 use crate::layernorm::MAX_COLUMNS;
 use crate::matmul::Left;
@@ -37,7 +37,7 @@ pub struct Plan {
     pub conv2: Option<Product>,
     /// The program of additions and norms.
     pub row_program: RowProgram,
-    /// LayerNorm to bytes.
+    /// LayerNorm to what matrices read.
     pub norm: Design,
     /// Query, key and value projections, side by side.
     pub project: Product,
@@ -87,7 +87,7 @@ pub enum PlanError {
     },
     /// Types that no design computes.
     #[error(
-        "no designs for tensors of these types: {recipe:?}\n  help: the array runs the schemes w8a8 and w8a8-static"
+        "no designs for tensors of these types: {recipe:?}\n  help: the array runs the schemes w8a8, w8a8-static and bf16"
     )]
     Recipe {
         /// The types.
@@ -137,13 +137,22 @@ impl Plan {
         };
         // Rows of a LayerNorm have room for 16 bits; bytes may go on for a row block.
         let row_scales = recipe.norm == Number::I8Rows;
-        let normalised_width = 2 * d;
+        let normalised_width = 2 * d / recipe.norm.elem().bytes();
         let normalised = |p: Gemm| {
             let a = Operand { row_stride: normalised_width.into(), ..activation(normalised_width) };
-            product(Gemm { row_scales, a, ..p }, device)
+            let numbers = match p.numbers {
+                Numbers::Integers(types) => Numbers::Integers(Integers { row_scales, ..types }),
+                Numbers::Bf16 => Numbers::Bf16,
+            };
+            product(Gemm { numbers, a, ..p }, device)
         };
         let gemm = |name: &str, left, out, gelu, [m, k, n]: [u32; 3], [a, b, c]: [Operand; 3]| {
-            product(Gemm { name: name.into(), left, out, gelu, row_scales: false, m, k, n, a, b, c }, device)
+            let numbers = if recipe.weights == WeightScales::None {
+                Numbers::Bf16
+            } else {
+                Numbers::Integers(Integers { left, out, gelu, row_scales: false })
+            };
+            product(Gemm { name: name.into(), numbers, m, k, n, a, b, c }, device)
         };
 
         let window = |channels: u32| (conv1d::TAPS as u32 * channels).next_multiple_of(CHUNK);
@@ -177,7 +186,7 @@ impl Plan {
         let attention =
             AttentionDesign { input_len: 3 * rows_u64 * d_u64, output_len: rows_u64 * d_u64, ..attention };
 
-        let row_program = RowProgram::fitted(d, positions, row_scales, device)?;
+        let row_program = RowProgram::fitted(d, positions, recipe.norm, device)?;
         let rows = |name: &str, op| row_program.design(name, op, activation_rows);
         let square = [positions, d, d];
         let project_io = [activation(d), weights(d, 3 * d), activation(3 * d)];
@@ -250,6 +259,9 @@ impl Plan {
 
 /// The type of ctx, if the rest is what the designs take.
 fn context_elem(recipe: &Recipe) -> Result<Elem, PlanError> {
+    if *recipe == Recipe::BF16 {
+        return Ok(Elem::Bf16);
+    }
     let covered = Recipe { norm: recipe.norm, context: recipe.context, ..Recipe::W8A8 };
     match (recipe.norm, recipe.context) {
         (Number::I8 | Number::I8Rows, Number::I8) if *recipe == covered => Ok(Elem::I8),
@@ -285,13 +297,22 @@ mod tests {
     #[test]
     fn five_programs_are_a_tiny_encoder() {
         let config = ModelConfig::named("tiny").expect("listed");
-        let recipe = Scheme::W8A8.recipe().expect("a scheme of integers");
+        let recipe = Scheme::W8A8.recipe();
         let plan = Plan::new(&config, &recipe, Device::npu1()).unwrap();
         let mut programs: Vec<&str> = plan.designs().into_iter().map(|d| plan.program(d)).collect();
         assert_eq!(programs.len(), 10);
         programs.sort_unstable();
         programs.dedup();
         assert_eq!(programs, ["attention", "conv1_gelu", "fc1_gelu", "project", "residual_add"]);
+    }
+
+    #[test]
+    fn three_programs_are_a_tiny_encoder_in_bf16() {
+        let plan = Plan::new(&ModelConfig::tiny(), &Scheme::Bf16.recipe(), Device::npu1()).unwrap();
+        let mut programs: Vec<&str> = plan.designs().into_iter().map(|d| plan.program(d)).collect();
+        programs.sort_unstable();
+        programs.dedup();
+        assert_eq!(programs, ["attention", "conv1_gelu", "residual_add"]);
     }
 
     #[test]
@@ -303,8 +324,8 @@ mod tests {
         // Variants for English, and turbo, have the sizes of others.
         models.dedup_by_key(|m| (m.mels, m.d, m.positions));
         for (device, config) in devices.iter().flat_map(|d| models.iter().map(move |m| (d, m))) {
-            for scheme in [Scheme::W8A8, Scheme::W8A8Static] {
-                let recipe = scheme.recipe().expect("a scheme of integers");
+            for scheme in [Scheme::W8A8, Scheme::W8A8Static, Scheme::Bf16] {
+                let recipe = scheme.recipe();
                 let place = format!("{} on {}, {scheme}", config.name, device.name);
                 let plan = Plan::new(config, &recipe, device).unwrap_or_else(|e| panic!("{place}: {e}"));
                 for design in plan.designs() {
@@ -319,7 +340,7 @@ mod tests {
         let mut device = Device::design_document().clone();
         device.core.data_memory_bytes.value = 8192;
         device.core.logical_bank_bytes.value = 2048;
-        let recipe = Scheme::default().recipe().expect("a scheme of integers");
+        let recipe = Scheme::default().recipe();
         let error = Plan::new(&ModelConfig::tiny(), &recipe, &device).expect_err("no room").to_string();
         assert!(error.contains("no tile of it fits") && error.contains("data memory"), "{error}");
     }

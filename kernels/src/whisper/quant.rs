@@ -1,4 +1,4 @@
-//! The encoder with every number an integer: the schemes `w8a8`, `w8a8-static` and `design-doc`.
+//! The encoder in the numbers of a scheme: integers, or bf16 with integers where no matrix reads them.
 //!
 //! Types of tensors follow the [`Recipe`] of the model's scheme. Scales of 16 bits:
 //!
@@ -11,8 +11,13 @@
 //! | weights of the running softmax (u8) | 1/255 of the running maximum's |
 //! | accumulators (i32) | product of the operands' scales |
 //!
+//! Scales of bf16 are those of the integers that they were rounded from (LayerNorm and GELU outputs), or 1. Weights of bf16
+//! take the scales of their inputs and outputs into themselves, so nothing is multiplied at run time; q also has the
+//! root of the head's size and the step from nats to octaves in it.
+//!
 //! Activations are `[rows, columns]`, weights `[K, N]` (inputs by outputs), both row-major.
 
+use half::bf16;
 use ndarray::{Array1, Array2};
 
 use super::ModelConfig;
@@ -31,16 +36,35 @@ pub const POSITION_BITS: u32 = 14;
 /// A matrix with its bias and the requantisation of its result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Linear {
-    /// `[K, N]`, in -127..=127.
-    pub weights: Array2<i8>,
+    /// `[K, N]`.
+    pub weights: Weights,
     /// Accumulator to output.
     pub finish: Finish,
-    /// Type of the output: I8 or I16.
+    /// Type of the output.
     pub out: Number,
     /// Value of one step of the input.
     pub in_scale: f64,
     /// Value of one step of the weights, by column.
     pub weight_scales: Vec<f32>,
+}
+
+/// Elements of a matrix.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Weights {
+    /// In -127..=127.
+    I8(Array2<i8>),
+    /// bf16.
+    Bf16(Array2<bf16>),
+}
+
+impl Weights {
+    /// Inputs and outputs.
+    pub fn dim(&self) -> (usize, usize) {
+        match self {
+            Weights::I8(w) => w.dim(),
+            Weights::Bf16(w) => w.dim(),
+        }
+    }
 }
 
 /// What follows the products of a [`Linear`].
@@ -55,6 +79,11 @@ pub enum Finish {
     },
     /// For inputs whose rows have multipliers.
     Rows(RowRequant),
+    /// For bf16: sums begin with the bias, and are rounded to the output.
+    Float {
+        /// `[N]`, in units of the output.
+        bias: Array1<f32>,
+    },
 }
 
 /// One transformer layer.
@@ -104,6 +133,8 @@ pub struct QuantLayer {
 pub enum Heads {
     /// By a running softmax: [`crate::attention`].
     Running(Attention),
+    /// In bf16: [`crate::attention_bf16`].
+    Float,
     /// In two passes over scores of 8 bits: [`crate::softmax::reference_i8`].
     Normalised {
         /// `q x k^T` to scores; one multiplier for every column.
@@ -190,27 +221,16 @@ impl Gelu {
 }
 
 impl Finish {
-    /// What the column block of a product holds: bias, multipliers with their shifts, and the rows' shift (0 without).
+    /// What the column block of a product of integers holds: bias, multipliers with their shifts, and the rows' shift (0
+    /// without).
+    ///
+    /// # Panics
+    /// Of bf16.
     pub fn columns(&self) -> (Vec<i32>, &Requant, u32) {
         match self {
             Finish::Static { bias, requant } => (bias.to_vec(), requant, 0),
             Finish::Rows(rows) => (rows.bias.clone(), &rows.columns, rows.row_shift),
-        }
-    }
-
-    /// The same for some columns.
-    pub fn of_columns(&self, columns: std::ops::Range<usize>) -> Finish {
-        let some = |q: &Requant| Requant { mult: q.mult[columns.clone()].to_vec(), ..q.clone() };
-        match self {
-            Finish::Static { bias, requant } => {
-                let bias = bias.slice(ndarray::s![columns.clone()]).to_owned();
-                Finish::Static { bias, requant: some(requant) }
-            }
-            Finish::Rows(rows) => Finish::Rows(RowRequant {
-                columns: some(&rows.columns),
-                row_shift: rows.row_shift,
-                bias: rows.bias[columns.clone()].to_vec(),
-            }),
+            Finish::Float { .. } => panic!("sums of bf16 have no multipliers"),
         }
     }
 }

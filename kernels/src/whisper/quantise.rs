@@ -3,11 +3,14 @@
 use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate};
 
 use super::calibrate::{Calibration, Histogram};
-use super::quant::{ConvStage, Finish, Gelu, Heads, Linear, MEL_BITS, POSITION_BITS, QuantLayer, QuantModel};
+use super::quant::{
+    ConvStage, Finish, Gelu, Heads, Linear, MEL_BITS, POSITION_BITS, QuantLayer, QuantModel, Weights,
+};
 use super::rounding;
 use super::saved::{Stamp, calibration_hash};
 use super::scheme::{Number, Recipe, Scheme, WeightScales};
 use super::smooth::{Smoothing, smooth};
+use super::to_bf16;
 use super::weights::{Dense, EncoderWeights, LayerWeights, Norm};
 use crate::attention::Attention;
 use crate::gelu::{self, FRACTION_BITS};
@@ -78,19 +81,20 @@ impl Scheme {
 
 /// A static scale and the type it is for.
 #[derive(Clone, Copy, Debug)]
-struct Grid {
+pub(super) struct Grid {
     /// Value of one step.
-    scale: f64,
+    pub(super) scale: f64,
     /// The type.
     number: Number,
 }
 
 impl Grid {
     /// The type up to a peak and, with 16 bits, headroom.
-    fn new(number: Number, peak: f64) -> Grid {
+    pub(super) fn new(number: Number, peak: f64) -> Grid {
         let scale = match number {
             Number::I8 => peak / 127.0,
             Number::I16 | Number::I8Rows => peak * HEADROOM / 32767.0,
+            Number::Bf16 => 1.0,
         };
         Grid { scale, number }
     }
@@ -105,6 +109,7 @@ impl Grid {
         match self.number {
             Number::I8 | Number::I8Rows => 127.0,
             Number::I16 => 32767.0,
+            Number::Bf16 => f64::from(f32::MAX),
         }
     }
 
@@ -112,7 +117,7 @@ impl Grid {
     fn operand_scale(self) -> f64 {
         match self.number {
             Number::I8Rows => self.scale / 127.0,
-            Number::I8 | Number::I16 => self.scale,
+            Number::I8 | Number::I16 | Number::Bf16 => self.scale,
         }
     }
 }
@@ -138,12 +143,6 @@ pub enum QuantiseError {
         /// The first such tensor, by name.
         tensor: String,
     },
-    /// The scheme is not one of integers.
-    #[error("scheme {scheme} has no integers: nothing can be quantised")]
-    NoIntegers {
-        /// The scheme.
-        scheme: Scheme,
-    },
 }
 
 /// An encoder in integers, and what it was made from.
@@ -161,7 +160,7 @@ impl Quantised {
     /// Quantises an encoder with the scales that `mels` (log-mel windows `[mels, frames]`) call for. Deterministic.
     ///
     /// # Errors
-    /// When the encoder is not finite on a window, or the scheme has no integers.
+    /// When the encoder is not finite on a window.
     ///
     /// # Panics
     /// When `mels` is empty, or a window has another shape than the encoder reads.
@@ -170,7 +169,7 @@ impl Quantised {
         mels: &[Array2<f32>],
         scheme: Scheme,
     ) -> Result<Quantised, QuantiseError> {
-        let recipe = scheme.recipe().ok_or(QuantiseError::NoIntegers { scheme })?;
+        let recipe = scheme.recipe();
         let tuning = scheme.tuning();
         let (weights, calibration) = calibrate(weights, mels, &tuning);
         if let Some(tensor) = calibration.overflows().next() {
@@ -219,6 +218,9 @@ pub fn quantise_calibrated(
     recipe: &Recipe,
     tuning: &Tuning,
 ) -> QuantModel {
+    if recipe.weights == WeightScales::None {
+        return to_bf16::model(weights, calibration);
+    }
     Quantiser { calibration, recipe: *recipe, tuning: *tuning }.model(weights)
 }
 
@@ -254,7 +256,7 @@ impl<'a> Quantiser<'a> {
         let mel = match recipe.conv {
             Number::I16 => Grid::binary(MEL_BITS),
             // The spectrogram is below 1.5 after its scaling; calibration windows are, too.
-            Number::I8 | Number::I8Rows => Grid::new(Number::I8, calibration.peak("mel")),
+            Number::I8 | Number::I8Rows | Number::Bf16 => Grid::new(Number::I8, calibration.peak("mel")),
         };
         let conv1 = self.conv_stage(&weights.conv1, mel, 1, "conv1");
         let stem = |stage: &ConvStage| Grid { scale: stage.gelu.out_scale(), number: recipe.conv };
@@ -376,7 +378,7 @@ impl<'a> Quantiser<'a> {
                 let scale = clipped(self.calibration.magnitudes(name), self.calibration.peak(name));
                 Grid { scale, number }
             }
-            Number::I8 | Number::I16 | Number::I8Rows => grid,
+            Number::I8 | Number::I16 | Number::I8Rows | Number::Bf16 => grid,
         }
     }
 
@@ -444,6 +446,7 @@ impl<'a> Quantiser<'a> {
             let bias = Array1::from_iter(columns.map(integer));
             Finish::Static { bias, requant: Requant::new(&factors, &peaks) }
         };
+        let weights = Weights::I8(weights);
         Linear { weights, finish, out: output.grids[0].number, in_scale, weight_scales: scales }
     }
 
@@ -452,7 +455,7 @@ impl<'a> Quantiser<'a> {
         let natural: Vec<f64> = (0..dense.weight.ncols()).map(|n| f64::from(largest(n)) / 127.0).collect();
         let top = natural.iter().copied().fold(1e-12, f64::max);
         match self.recipe.weights {
-            WeightScales::Tensor => vec![top as f32; natural.len()],
+            WeightScales::Tensor | WeightScales::None => vec![top as f32; natural.len()],
             WeightScales::Column => {
                 let scales: Vec<f32> = natural.iter().map(|s| s.max(top / SCALE_SPAN) as f32).collect();
                 if self.tuning.clip_weights {
@@ -510,12 +513,12 @@ impl Output {
 
 /// The finest power-of-two scale of a GELU whose largest argument is `highest`; arguments far below zero may clip,
 /// since they yield zero.
-fn fraction_bits(highest: f64) -> u32 {
+pub(super) fn fraction_bits(highest: f64) -> u32 {
     let bits = (32767.0 / (highest * HEADROOM)).log2().floor();
     bits.clamp(f64::from(*FRACTION_BITS.start()), f64::from(*FRACTION_BITS.end())) as u32
 }
 
-fn layer_norm(norm: &Norm, output: Grid) -> LayerNorm {
+pub(super) fn layer_norm(norm: &Norm, output: Grid) -> LayerNorm {
     LayerNorm::new(&norm.gamma.to_vec(), &norm.beta.to_vec(), output.scale)
 }
 
@@ -532,12 +535,17 @@ mod tests {
         }
     }
 
+    fn integers(linear: &Linear) -> &Array2<i8> {
+        let Weights::I8(weights) = &linear.weights else { panic!("integers") };
+        weights
+    }
+
     /// Largest accumulator any input can produce in column `n`.
     fn bound(linear: &Linear, n: usize, input_peak: i64) -> i64 {
-        let weights: i64 = linear.weights.column(n).iter().map(|w| i64::from(w.unsigned_abs())).sum();
+        let weights: i64 = integers(linear).column(n).iter().map(|w| i64::from(w.unsigned_abs())).sum();
         let bias = match &linear.finish {
             Finish::Static { bias, .. } => i64::from(bias[n]).abs(),
-            Finish::Rows(_) => 0,
+            Finish::Rows(_) | Finish::Float { .. } => 0,
         };
         weights * input_peak + bias
     }
@@ -564,7 +572,7 @@ mod tests {
         for n in 0..3 {
             assert!(bound(&linear, n, 32768) < 1 << 31, "column {n}");
         }
-        let real = f64::from(linear.weights[(0, 0)]) * f64::from(linear.weight_scales[0]);
+        let real = f64::from(integers(&linear)[(0, 0)]) * f64::from(linear.weight_scales[0]);
         assert!((real - 1.0).abs() < 0.02, "{real}");
     }
 
@@ -577,7 +585,7 @@ mod tests {
         for scheme in [Scheme::W8A8, Scheme::W8A8Static, Scheme::DesignDoc] {
             let model = quantise(&weights, std::slice::from_ref(&mel), scheme);
             assert_eq!(model, quantise(&weights, std::slice::from_ref(&mel), scheme));
-            let fits = |l: &Linear, peak| (0..l.weights.ncols()).all(|n| bound(l, n, peak) < 1 << 31);
+            let fits = |l: &Linear, peak| (0..l.weights.dim().1).all(|n| bound(l, n, peak) < 1 << 31);
             let peaks = |l: &QuantLayer| {
                 [(&l.qkv, 128), (&l.out, 32768), (&l.fc1, 128), (&l.fc2, 32768)].map(|(l, p)| fits(l, p))
             };
@@ -594,7 +602,7 @@ mod tests {
             let source = dense(64, 4, |k, n| value(k, n) / if n == 2 { spread } else { 1.0 });
             let (from, to) = (Grid::new(Number::I8, 4.0), Grid::new(Number::I8, 20.0));
             let linear = quantised(&source, from, (to, 20.0), Tuning::PLAIN);
-            for ((k, n), &w) in linear.weights.indexed_iter() {
+            for ((k, n), &w) in integers(&linear).indexed_iter() {
                 let step = linear.weight_scales[n];
                 prop_assert!((f32::from(w) * step - source.weight[(k, n)]).abs() <= step * 0.5001);
             }

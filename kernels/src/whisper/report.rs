@@ -15,7 +15,7 @@ use super::{integer, reference};
 pub struct TensorReport {
     /// Name, as [`reference::Observer`] has it.
     pub name: String,
-    /// `i8`, `i16`, or `i8 rows` with a scale for each row.
+    /// `i8`, `i16`, `bf16`, or `i8 rows` with a scale for each row.
     pub number: &'static str,
     /// Value of one step (of `i8 rows`, times the row's multiplier).
     pub scale: f64,
@@ -105,6 +105,7 @@ impl Sums {
             Tensor::I8(_) => "i8",
             Tensor::I16(_) => "i16",
             Tensor::I8Rows(..) => "i8 rows",
+            Tensor::Bf16(_) => "bf16",
         };
         let report = TensorReport {
             name: name.to_owned(),
@@ -150,6 +151,7 @@ impl Sums {
 mod tests {
     use super::*;
     use crate::whisper::ModelConfig;
+    use crate::whisper::quant::Weights;
     use crate::whisper::quantise::Quantised;
     use crate::whisper::scheme::Scheme;
 
@@ -168,7 +170,8 @@ mod tests {
             let sound = tensor.sqnr_db > 10.0 && tensor.least < tensor.greatest && tensor.rms > 0.0;
             assert!(sound, "{tensor:?}");
         }
-        model.layers[1].fc2.weights.fill(0);
+        let Weights::I8(bytes) = &mut model.layers[1].fc2.weights else { panic!("bytes") };
+        bytes.fill(0);
         let bad = compare(&weights, &model, &[mel.clone(), mel]);
         let low: Vec<&str> = bad.layers.iter().filter(|l| l.cosine < 0.99).map(|l| l.name.as_str()).collect();
         assert_eq!(low.first(), Some(&"layer1"), "{:?}", bad.layers);

@@ -6,14 +6,16 @@
 //! | LayerNorm output | i8 by row | i8 | i8 | bf16 |
 //! | q, k, v | i8 | i8 | i8 | bf16 |
 //! | ctx | i16 | i16 | i8 | bf16 |
+//! | GELU argument | i16 | i16 | i8 | i16 |
 //! | GELU output | i16 | i16 | i8 | bf16 |
 //! | convolutions | i16 x i8 | i16 x i8 | i8 | bf16 |
-//! | residual stream | i16 | i16 | i8 | bf16 |
+//! | residual stream | i16 | i16 | i8 | i16 |
 //! | accumulators | i32 | i32 | i32 | f32 |
 //!
 //! A scale by row is found at run time, which only a core that holds the whole row can do: that is LayerNorm. ctx spans
 //! heads and the GELU's output spans column tiles, on different cores, so their scales are static and they take 16 bits.
 
+use kiln_dsl::kernel::Elem;
 use std::fmt;
 use std::str::FromStr;
 
@@ -50,13 +52,13 @@ impl Scheme {
         }
     }
 
-    /// Types of the integer schemes; `None` for bf16, which has no scales.
-    pub const fn recipe(self) -> Option<Recipe> {
+    /// Types of the scheme's tensors.
+    pub const fn recipe(self) -> Recipe {
         match self {
-            Scheme::W8A8 => Some(Recipe::W8A8),
-            Scheme::W8A8Static => Some(Recipe { norm: Number::I8, ..Recipe::W8A8 }),
-            Scheme::DesignDoc => Some(Recipe::DESIGN_DOC),
-            Scheme::Bf16 => None,
+            Scheme::W8A8 => Recipe::W8A8,
+            Scheme::W8A8Static => Recipe { norm: Number::I8, ..Recipe::W8A8 },
+            Scheme::DesignDoc => Recipe::DESIGN_DOC,
+            Scheme::Bf16 => Recipe::BF16,
         }
     }
 }
@@ -84,6 +86,19 @@ pub enum Number {
     I8Rows,
     /// 16 bits with one static scale, 1.25 times the calibrated peak.
     I16,
+    /// bf16.
+    Bf16,
+}
+
+impl Number {
+    /// The element type.
+    pub const fn elem(self) -> Elem {
+        match self {
+            Number::I8 | Number::I8Rows => Elem::I8,
+            Number::I16 => Elem::I16,
+            Number::Bf16 => Elem::Bf16,
+        }
+    }
 }
 
 /// What one weight scale is for.
@@ -93,24 +108,27 @@ pub enum WeightScales {
     Column,
     /// The whole matrix.
     Tensor,
+    /// Nothing: weights are bf16.
+    None,
 }
 
-/// Types of an integer scheme.
+/// Types of a scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Recipe {
     /// Scales of all weights.
     pub weights: WeightScales,
     /// Output of the LayerNorms before matrices.
     pub norm: Number,
-    /// Attention context: I8 or I16.
+    /// Attention context: I8, I16 or bf16.
     pub context: Number,
-    /// Argument and output of the GELUs of the feed-forward blocks: I8 or I16.
+    /// Argument and output of the GELUs of the feed-forward blocks: I8 or I16, or an argument of I16 and bf16.
     pub hidden: Number,
     /// Residual stream and what is added to it: I8 or I16.
     pub stream: Number,
-    /// Mel, and arguments and outputs of the convolutions' GELUs: I8 or I16.
+    /// Mel, and arguments and outputs of the convolutions' GELUs: I8 or I16; or bf16, with arguments of I16 and the last
+    /// output that of the stream.
     pub conv: Number,
-    /// Scores and probabilities: I16, or I8 with normalised probabilities.
+    /// Scores and probabilities: I16, or I8 with normalised probabilities, or bf16 (and q, k and v with them).
     pub scores: Number,
 }
 
@@ -124,6 +142,17 @@ impl Recipe {
         stream: Number::I16,
         conv: Number::I16,
         scores: Number::I16,
+    };
+
+    /// Scheme `bf16`.
+    pub const BF16: Recipe = Recipe {
+        weights: WeightScales::None,
+        norm: Number::Bf16,
+        context: Number::Bf16,
+        hidden: Number::Bf16,
+        stream: Number::I16,
+        conv: Number::Bf16,
+        scores: Number::Bf16,
     };
 
     /// Scheme `design-doc`.

@@ -27,7 +27,7 @@ fn check(heads: u32, head_dim: u32, positions: u32, rows: u32, out: Elem) -> u64
     let x = Source::new(u64::from(positions), Data::Random).matrix::<i8>([needed, 3 * d], [-128, 127]);
     let a = Attention::new(3.0 * 16.0 / (73.3 * 73.3 * 8.0), 3e5, if out == Elem::I8 { 4.0 } else { 900.0 });
     let y = vec![0x77; needed * d * out.bytes() as usize];
-    let mut host = [design.header(&a), bytes_of(x.as_slice().unwrap()), y];
+    let mut host = [design.header(a.header(design.positions)), bytes_of(x.as_slice().unwrap()), y];
     let report =
         runner::run(&design.design(Blocks { rows, keys: 2 }), &mut host).unwrap_or_else(|e| panic!("{e}"));
     let valid = positions as usize;

@@ -9,7 +9,7 @@ use kiln_dsl::native::{NativeArg, NativeKernels};
 use kiln_kernels::case::{Data, Source, bytes_of};
 use kiln_kernels::catalogue::{catalogue, find};
 use kiln_kernels::designs;
-use kiln_kernels::designs::gemm::{CHUNK, ColumnBlock, ColumnWords, Gemm, Operand};
+use kiln_kernels::designs::gemm::{CHUNK, ColumnBlock, ColumnWords, Gemm, Integers, Numbers, Operand};
 use kiln_kernels::matmul::{self, Left};
 use kiln_kernels::relu;
 use kiln_kernels::requantise::{Requant, reference_i8, reference_i16};
@@ -21,10 +21,7 @@ use std::path::PathBuf;
 fn plain_gemm(m: u32, k: u32, n: u32, out: Elem) -> Gemm {
     Gemm {
         name: "gemm".into(),
-        left: Left::I8,
-        out,
-        gelu: false,
-        row_scales: false,
+        numbers: Numbers::Integers(Integers { left: Left::I8, out, gelu: false, row_scales: false }),
         m,
         k,
         n,

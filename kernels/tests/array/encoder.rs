@@ -14,11 +14,12 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-/// A tensor, widened.
+/// A tensor, widened; of bf16 the bits.
 fn widened(tensor: Tensor) -> Array2<i32> {
     match tensor {
         Tensor::I8(t) => t.mapv(i32::from),
         Tensor::I16(t) => t.mapv(i32::from),
+        Tensor::Bf16(t) => t.mapv(|v| i32::from(v.to_bits())),
         Tensor::I8Rows(t, rows) => {
             Array2::from_shape_fn(t.dim(), |(m, n)| i32::from(t[(m, n)]) * i32::from(rows[m]))
         }
@@ -41,7 +42,7 @@ fn agree_on(device: &'static Device, weights: &EncoderWeights, mel: &Array2<f32>
     let encoded = encode(
         &model,
         &plan,
-        input.widened().view(),
+        &input,
         &mut runner::Simulated(device),
         &mut |_| ControlFlow::Continue(()),
         &mut |name, tensor| {
@@ -84,7 +85,7 @@ fn a_seeded_encoder_agrees() {
     });
     // The smaller memories of the design document change tiles and times, and no bit.
     for device in [Device::npu1(), Device::design_document()] {
-        for scheme in [Scheme::W8A8, Scheme::W8A8Static] {
+        for scheme in [Scheme::W8A8, Scheme::W8A8Static, Scheme::Bf16] {
             agree_on(device, &EncoderWeights::seeded(&config, 7), &mel, scheme);
         }
     }
@@ -124,7 +125,9 @@ fn any_number_of_rows_agrees() {
         let mel = Array2::from_shape_fn((config.mels, config.frames()), |(b, t)| {
             ((b * 31 + t * 7) % 97) as f32 / 97.0 - 0.3
         });
-        agree(&EncoderWeights::seeded(&config, positions as u64), &mel, Scheme::default());
+        for scheme in [Scheme::default(), Scheme::Bf16] {
+            agree(&EncoderWeights::seeded(&config, positions as u64), &mel, scheme);
+        }
     }
 }
 
@@ -147,7 +150,7 @@ fn rand_small50_agrees() {
         EncoderWeights::load(&dir.join("rand_small50.safetensors"), None).unwrap_or_else(|e| panic!("{e}"));
     let audio = audio::read(&dir.join("jfk.wav")).unwrap_or_else(|e| panic!("{e}"));
     let mel = log_mel(&audio.samples, weights.config.mels);
-    for scheme in [Scheme::W8A8, Scheme::W8A8Static] {
+    for scheme in [Scheme::W8A8, Scheme::W8A8Static, Scheme::Bf16] {
         agree(&weights, &first_frames(mel.view(), weights.config.frames()), scheme);
     }
 }

@@ -70,8 +70,7 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     let audio = audio::read(&args.audio)?;
     let config = weights.config.clone();
     let scheme = Scheme::default();
-    let recipe = scheme.recipe().with_context(|| format!("scheme {scheme} has no designs for the array"))?;
-    let plan = Plan::new(&config, &recipe, session.device())?;
+    let plan = Plan::new(&config, &scheme.recipe(), session.device())?;
     let loaded = load(&session, &args.artifacts, &plan)?;
     let output = args.out.as_deref().map(NpyWriter::create).transpose()?;
     if args.weights.is_none() {
@@ -105,8 +104,8 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
             bar.set_message(at.next.to_owned());
             if session.stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let mel = model.input(input.view()).widened();
-        match encoder::encode(&model, &plan, mel.view(), &mut runner, &mut watch, &mut |_, _| ()) {
+        let mel = model.input(input.view());
+        match encoder::encode(&model, &plan, &mel, &mut runner, &mut watch, &mut |_, _| ()) {
             Err(EncodeError::Interrupted { .. }) => {
                 bar.finish_and_clear();
                 bail!("stopped; nothing was written");

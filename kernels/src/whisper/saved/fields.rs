@@ -1,5 +1,6 @@
 //! The tensors of a quantised encoder: one list, which a writer reads and a reader fills.
 
+use half::bf16;
 use ndarray::{Array1, Array2};
 use safetensors::tensor::Dtype;
 
@@ -9,8 +10,8 @@ use crate::layernorm::LayerNorm;
 use crate::requantise::{Requant, RowRequant};
 use crate::residual_add::ResidualAdd;
 use crate::whisper::ModelConfig;
-use crate::whisper::quant::{ConvStage, Finish, Gelu, Heads, Linear, QuantLayer, QuantModel};
-use crate::whisper::scheme::{Number, Recipe, Scheme};
+use crate::whisper::quant::{ConvStage, Finish, Gelu, Heads, Linear, QuantLayer, QuantModel, Weights};
+use crate::whisper::scheme::{Number, Recipe, Scheme, WeightScales};
 
 /// What is done with each tensor: its bytes are taken or replaced. All are little-endian.
 pub(super) trait Fields {
@@ -30,7 +31,7 @@ macro_rules! element {
         }
     )*};
 }
-element!(i8: I8, i16: I16, i32: I32, u32: U32, f32: F32, f64: F64);
+element!(bf16: BF16, i8: I8, i16: I16, i32: I32, u32: U32, f32: F32, f64: F64);
 
 /// Tensors below a name.
 struct At<'a> {
@@ -110,13 +111,19 @@ fn conv(stage: &mut ConvStage, at: &mut At) {
 }
 
 fn linear(linear: &mut Linear, at: &mut At) {
-    at.matrix("weight", &mut linear.weights);
+    match &mut linear.weights {
+        Weights::I8(weights) => at.matrix("weight", weights),
+        Weights::Bf16(weights) => at.matrix("weight", weights),
+    }
     at.slice("weight_scale", &mut linear.weight_scales);
     at.one("in_scale", &mut linear.in_scale);
     match &mut linear.finish {
         Finish::Static { bias, requant: q } => {
             at.slice("bias", bias.as_slice_mut().expect("one dimension in standard layout"));
             requant(q, at);
+        }
+        Finish::Float { bias } => {
+            at.slice("bias", bias.as_slice_mut().expect("one dimension in standard layout"));
         }
         Finish::Rows(rows) => {
             at.slice("bias", &mut rows.bias);
@@ -141,6 +148,7 @@ fn heads(heads: &mut Heads, at: &mut At) {
             at.one("out_multiplier", &mut a.out_mult);
             at.one("out_shift", &mut a.out_shift);
         }
+        Heads::Float => {}
         Heads::Normalised { scores, score_scale, context } => {
             requant(scores, &mut at.below("scores"));
             at.one("scores.scale", score_scale);
@@ -175,25 +183,34 @@ fn gelu(gelu: &mut Gelu, at: &mut At) {
 /// A model of these sizes and types without numbers.
 pub(super) fn blank(config: ModelConfig, scheme: Scheme, recipe: Recipe) -> QuantModel {
     let (d, f) = (config.d, config.ffn);
+    let floats = recipe.weights == WeightScales::None;
     let matrix = |k: usize, n: usize, out: Number, rows: bool| Linear {
-        weights: Array2::zeros((k, n)),
-        finish: if rows {
+        weights: if floats {
+            Weights::Bf16(Array2::from_elem((k, n), bf16::ZERO))
+        } else {
+            Weights::I8(Array2::zeros((k, n)))
+        },
+        finish: if floats {
+            Finish::Float { bias: Array1::zeros(n) }
+        } else if rows {
             Finish::Rows(RowRequant { columns: blank_requant(n), row_shift: 0, bias: vec![0; n] })
         } else {
             Finish::Static { bias: Array1::zeros(n), requant: blank_requant(n) }
         },
         out,
         in_scale: 0.0,
-        weight_scales: vec![0.0; n],
+        weight_scales: vec![0.0; if floats { 0 } else { n }],
     };
     let norm = || LayerNorm { gain: vec![0; d], beta: vec![0; d], shift: 0 };
     let add = || ResidualAdd { mult_x: 0, mult_y: 0, shift: 0 };
     let gelu = |number| match number {
-        Number::I16 => Gelu::Bits(0),
+        Number::I16 | Number::Bf16 => Gelu::Bits(0),
         Number::I8 | Number::I8Rows => Gelu::Table { table: vec![0; 256], in_scale: 0.0, out_scale: 0.0 },
     };
+    // The argument of a GELU.
+    let argument = |number| if number == Number::Bf16 { Number::I16 } else { number };
     let conv = |k: usize, stride| ConvStage {
-        matrix: matrix(3 * k, d, recipe.conv, false),
+        matrix: matrix(3 * k, d, argument(recipe.conv), false),
         stride,
         gelu: gelu(recipe.conv),
     };
@@ -201,12 +218,13 @@ pub(super) fn blank(config: ModelConfig, scheme: Scheme, recipe: Recipe) -> Quan
     let layer = || QuantLayer {
         ln1: norm(),
         ln1_scale: 0.0,
-        qkv: matrix(d, 3 * d, Number::I8, rows),
+        qkv: matrix(d, 3 * d, if floats { Number::Bf16 } else { Number::I8 }, rows),
         qkv_scales: [0.0; 3],
         heads: match recipe.scores {
             Number::I16 => {
                 Heads::Running(Attention { acc_shift: 0, mult: 0, shift: 0, out_mult: 0, out_shift: 0 })
             }
+            Number::Bf16 => Heads::Float,
             Number::I8 | Number::I8Rows => {
                 Heads::Normalised { scores: blank_requant(1), score_scale: 0.0, context: blank_requant(1) }
             }
@@ -218,7 +236,7 @@ pub(super) fn blank(config: ModelConfig, scheme: Scheme, recipe: Recipe) -> Quan
         resid1_scale: 0.0,
         ln2: norm(),
         ln2_scale: 0.0,
-        fc1: matrix(d, f, recipe.hidden, rows),
+        fc1: matrix(d, f, argument(recipe.hidden), rows),
         gelu: gelu(recipe.hidden),
         fc2: matrix(f, d, recipe.stream, false),
         fc2_scale: 0.0,
@@ -258,12 +276,14 @@ pub(super) fn unsound(model: &QuantModel) -> Vec<String> {
                 }
                 return;
             }
+            Finish::Float { .. } => return,
         };
+        let Weights::I8(weights) = &linear.weights else { return };
         let column = |n: usize| -> i64 {
-            let weights: i64 = linear.weights.column(n).iter().map(|w| i64::from(w.unsigned_abs())).sum();
+            let weights: i64 = weights.column(n).iter().map(|w| i64::from(w.unsigned_abs())).sum();
             weights * (steps + 1) + i64::from(bias[n]).abs()
         };
-        if let Some(n) = (0..linear.weights.ncols()).find(|&n| column(n) > i64::from(i32::MAX)) {
+        if let Some(n) = (0..weights.ncols()).find(|&n| column(n) > i64::from(i32::MAX)) {
             problems.push(format!("{name}: column {n} overflows a 32-bit accumulator"));
         }
     };
@@ -293,6 +313,12 @@ impl Fields for Check {
     fn bytes(&mut self, name: &str, dtype: Dtype, _shape: &[usize], bytes: &mut [u8]) {
         let part = name.rsplit('.').next().unwrap_or(name);
         let wrong = match dtype {
+            Dtype::F32 if part == "bias" => {
+                numbers::<f32>(bytes).find(|v| !v.is_finite()).map(|v| (v.to_string(), "a finite number"))
+            }
+            Dtype::BF16 => {
+                numbers::<bf16>(bytes).find(|v| !v.is_finite()).map(|v| (v.to_string(), "a finite number"))
+            }
             Dtype::F32 => numbers::<f32>(bytes)
                 .find(|v| !(v.is_finite() && *v > 0.0))
                 .map(|v| (v.to_string(), "a positive number")),

@@ -168,8 +168,8 @@ pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<(QuantModel, Stamp), Save
     stamp.sound().map_err(no_stamp)?;
     let scheme: Option<Scheme> = stamp.scheme.parse().ok();
     let expected = Stamp::new(scheme.unwrap_or_default(), &stamp.model, stamp.calibration.clone());
-    let recipe = match scheme.and_then(Scheme::recipe) {
-        Some(recipe) if stamp == expected => recipe,
+    let scheme = match scheme {
+        Some(scheme) if stamp == expected => scheme,
         _ => {
             return Err(SavedError::Stamp {
                 path: path(),
@@ -185,7 +185,7 @@ pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<(QuantModel, Stamp), Save
         let problems = vec![format!("the weights alone take {needed} bytes, the file has {got}")];
         return Err(SavedError::Tensors { path: path(), problems });
     }
-    let mut model = blank(stamp.model.clone(), scheme.unwrap_or_default(), recipe);
+    let mut model = blank(stamp.model.clone(), scheme, scheme.recipe());
     let mut reader = Reader { tensors: &tensors, read: 0, problems: Vec::new() };
     visit(&mut model, &mut reader);
     let mut problems = reader.problems;
@@ -260,7 +260,7 @@ mod tests {
     use crate::whisper::{EncoderWeights, ModelConfig};
     use ndarray::Array2;
 
-    const SCHEMES: [Scheme; 3] = [Scheme::W8A8, Scheme::W8A8Static, Scheme::DesignDoc];
+    const SCHEMES: [Scheme; 4] = Scheme::ALL;
 
     fn model(scheme: Scheme) -> (QuantModel, Stamp) {
         let config =

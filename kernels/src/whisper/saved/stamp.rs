@@ -42,9 +42,14 @@ impl Stamp {
             version: VERSION,
             scheme: scheme.name().to_owned(),
             activation_tile: [4, 8],
-            weight_tile: [8, 8],
+            weight_tile: if scheme == Scheme::Bf16 { [8, 4] } else { [8, 8] },
             weight_order: "inputs x outputs".to_owned(),
-            scales: "value = integer x scale".to_owned(),
+            scales: if scheme == Scheme::Bf16 {
+                "value = number x scale, weights with the scales of their inputs and outputs in them"
+                    .to_owned()
+            } else {
+                "value = integer x scale".to_owned()
+            },
             calibration,
             model: config.clone(),
         }

@@ -52,10 +52,10 @@ pub struct Args {
     /// Seed of the random weights, when there is no file
     #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "weights")]
     seed: u64,
-    /// How numbers are integers: w8a8, w8a8-static or design-doc [default: that of quantised --weights, else w8a8]
+    /// How tensors are numbers: w8a8, w8a8-static, bf16 or design-doc [default: that of quantised --weights, else w8a8]
     #[arg(long, value_name = "S")]
     scheme: Option<Scheme>,
-    /// What encodes: the simulated array, the scheme's integers on the processor (the same bits), or floats
+    /// What encodes: the simulated array, the scheme's numbers on the processor (the same bits), or floats
     #[arg(long, value_enum, default_value_t = Backend::Array)]
     backend: Backend,
     /// Recording to measure the scales of activations on; may be given more than once [default: AUDIO]
@@ -115,7 +115,7 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         (Network::Quantised(..), Backend::Reference) => {
             bail!("{}: the float encoder needs weights in floats, these are quantised", weights_name(args))
         }
-        (Network::Quantised(model, _), _) => Encoder::Integers(model.clone()),
+        (Network::Quantised(model, _), _) => Encoder::Scheme(model.clone()),
         (Network::Floats(weights), _) => {
             let others: Vec<_> =
                 inputs.calibration.iter().flat_map(|a| calibrate::windows(a, &config)).collect();
@@ -125,7 +125,7 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
             let mels = if others.is_empty() { &windows } else { &others };
             let quantised =
                 Quantised::new(weights, mels, scheme).map_err(|e| anyhow!("{}: {e}", weights_name(args)))?;
-            Encoder::Integers(Box::new(quantised.model))
+            Encoder::Scheme(Box::new(quantised.model))
         }
     };
 
@@ -148,12 +148,12 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         }
         features.push(match (&encoder, &plan) {
             (Encoder::Floats(weights), _) => reference::encode(weights, input.view(), &mut |_, _| ()),
-            (Encoder::Integers(model), None) => {
+            (Encoder::Scheme(model), None) => {
                 model.dequantise(integer::encode(model, &model.input(input.view()), &mut |_, _| ()).view())
             }
-            (Encoder::Integers(model), Some(plan)) => {
-                let mel = model.input(input.view()).widened();
-                let done = encoder::encode(model, plan, mel.view(), &mut runner, &mut watch, &mut |_, _| ());
+            (Encoder::Scheme(model), Some(plan)) => {
+                let mel = model.input(input.view());
+                let done = encoder::encode(model, plan, &mel, &mut runner, &mut watch, &mut |_, _| ());
                 if let Err(EncodeError::Interrupted { .. }) = done {
                     bar.finish_and_clear();
                     return Ok(interrupted());
@@ -182,7 +182,7 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
             let prediction = Prediction::new(launches, &inputs.device, inputs.machine()?);
             let trace =
                 args.trace.as_ref().map(|path| TraceFile::new(path, launches.iter().map(|l| &l.trace)));
-            Some(OnArray::new(&inputs, windows.len(), &report, &prediction, launches, trace))
+            Some(OnArray::new(&inputs, scheme, windows.len(), &report, &prediction, launches, trace))
         }
         None => None,
     };
@@ -207,7 +207,7 @@ fn runs(launches: &[Launch]) -> impl Iterator<Item = Run<'_>> {
 /// What computes a window.
 enum Encoder<'a> {
     Floats(&'a EncoderWeights),
-    Integers(Box<QuantModel>),
+    Scheme(Box<QuantModel>),
 }
 
 /// The designs, if the array is to run them.
@@ -218,10 +218,7 @@ fn plan(args: &Args, inputs: &Inputs, scheme: Scheme) -> Result<Option<Plan>> {
         }
         return Ok(None);
     }
-    let Some(recipe) = scheme.recipe() else {
-        bail!("{}: scheme {scheme} has no designs for the array yet", weights_name(args));
-    };
-    let plan = Plan::new(inputs.network.config(), &recipe, &inputs.device);
+    let plan = Plan::new(inputs.network.config(), &scheme.recipe(), &inputs.device);
     Ok(Some(plan.map_err(|e| anyhow!("{}: {e}", weights_name(args)))?))
 }
 

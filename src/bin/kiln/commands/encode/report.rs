@@ -43,7 +43,7 @@ pub struct Asked {
     features: Option<String>,
     /// `array`, `model` or `reference`.
     backend: &'static str,
-    /// How numbers are integers; `f32` for the reference.
+    /// How tensors are numbers; `f32` for the reference.
     scheme: &'static str,
     /// `file`, `quantised` or `seeded`.
     weights: &'static str,
@@ -80,7 +80,7 @@ pub struct OnArray {
     realtime_factor: f64,
     /// Useful multiply-accumulates: those of the encoder's matrices.
     macs: u64,
-    /// `macs` over what all cores could do in `cycles` on bytes.
+    /// `macs` over what all cores could do in `cycles` on bytes, or on bf16 in that scheme.
     mac_utilisation: f64,
     /// Between the array and host memory, both ways.
     ddr_bytes: u64,
@@ -206,6 +206,7 @@ impl OnArray {
     /// Of dispatches and their prediction.
     pub fn new(
         inputs: &Inputs,
+        scheme: Scheme,
         windows: usize,
         done: &EncodeReport,
         prediction: &Prediction,
@@ -242,7 +243,7 @@ impl OnArray {
             },
             realtime_factor: windows as f64 * window_s(config) * 1e3 / predicted_ms,
             macs,
-            mac_utilisation: macs as f64 / (peak_macs(device) * done.cycles as f64),
+            mac_utilisation: macs as f64 / (peak_macs(device, scheme) * done.cycles as f64),
             ddr_bytes: done.ddr_bytes,
             l1_peak_bytes: done.l1_peak_bytes,
             l2_peak_bytes: done.l2_peak_bytes,
@@ -260,9 +261,11 @@ fn window_s(config: &ModelConfig) -> f64 {
     config.frames() as f64 / 100.0
 }
 
-/// Multiply-accumulates of bytes that all cores of a device can do in a cycle.
-fn peak_macs(device: &Device) -> f64 {
-    f64::from(device.macs_per_cycle.i8_i8()) * device.tiles(TileKind::Core).count() as f64
+/// Multiply-accumulates of a scheme's fastest matrices that all cores of a device can do in a cycle.
+fn peak_macs(device: &Device, scheme: Scheme) -> f64 {
+    let rates = &device.macs_per_cycle;
+    let of_core = if scheme == Scheme::Bf16 { rates.bf16_bf16() } else { rates.i8_i8() };
+    f64::from(of_core) * device.tiles(TileKind::Core).count() as f64
 }
 
 impl fmt::Display for Report {
@@ -275,7 +278,7 @@ impl fmt::Display for Report {
             }
             None => writeln!(
                 f,
-                "\nThe scheme's integers ran on the processor: the array's bits, without its time."
+                "\nThe scheme's numbers ran on the processor: the array's bits, without its time."
             )?,
         }
         let Asked { wall_s, prepared_s, .. } = self.asked;

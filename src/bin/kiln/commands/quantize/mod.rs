@@ -30,7 +30,7 @@ pub struct Args {
     /// Recording to measure scales on; may be given more than once
     #[arg(long, value_name = "AUDIO", required = true)]
     calibrate: Vec<PathBuf>,
-    /// How numbers are integers: w8a8, w8a8-static or design-doc
+    /// How tensors are numbers: w8a8, w8a8-static, bf16 or design-doc
     #[arg(long, value_name = "S", default_value_t = Scheme::default())]
     scheme: Scheme,
     /// File for the integers: safetensors with a stamp
