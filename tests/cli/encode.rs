@@ -142,6 +142,44 @@ fn the_design_documents_memories_change_no_bit() {
     }
 }
 
+/// The array's own log-mel spectrogram: its bits are those of its kernels' references, and its time is told.
+#[test]
+fn the_array_makes_the_log_mel_spectrogram() {
+    let folder = folder();
+    let on_host = encode(&folder, "host.npy", &[]);
+    let report = encode(&folder, "npu.npy", &["--mel", "npu"]);
+    encode(&folder, "model.npy", &["--mel", "npu", "--backend", "model"]);
+    let weights = EncoderWeights::load(&folder.path("good.safetensors"), None).expect("good weights");
+    let (mels, frames) = (weights.config.mels, weights.config.frames());
+    let audio = recording::read(&folder.path("speech.wav")).expect("a good recording");
+    let window = |made: ndarray::Array2<f32>| mel::first_frames(made.view(), frames);
+    let hosts = window(mel::log_mel(&audio.samples, mels));
+    let arrays = window(kiln::kernels::mel::reference(&audio.samples, mels));
+    let model = quantise::quantise(&weights, std::slice::from_ref(&hosts), Scheme::default());
+    let exact = integer::encode(&model, &model.input(arrays.view()), &mut |_, _| ());
+    let features = npy(&folder.path("npu.npy")).1;
+    assert_eq!(features, model.dequantise(exact.view()).into_raw_vec_and_offset().0);
+    assert_eq!(features, npy(&folder.path("model.npy")).1);
+
+    assert_eq!((&on_host["mel"], &report["mel"]), (&"host".into(), &"npu".into()));
+    assert!(on_host["mel_ms"].is_null(), "{on_host}");
+    let number = |report: &Value, key: &str| report[key].as_u64().unwrap_or_else(|| panic!("{key}"));
+    let op = report["ops"].as_array().and_then(|ops| ops.first()).expect("operations");
+    assert_eq!((&op["name"], &op["where"]), (&"log_mel".into(), &"16 cores".into()));
+    assert_eq!(number(&report, "cycles"), number(&on_host, "cycles") + number(op, "cycles"));
+    assert_eq!(number(&report, "dispatches"), number(&on_host, "dispatches") + 1);
+    assert!(report["mel_ms"].as_f64().is_some_and(|ms| ms > 0.5 && ms < 2.0), "{report}");
+    assert!(report["predicted_ms"].as_f64() > on_host["predicted_ms"].as_f64());
+}
+
+#[test]
+fn a_device_too_small_for_the_log_mel_design_says_so() {
+    let folder = folder();
+    let [audio, weights] = ["speech.wav", "good.safetensors"].map(|n| folder.arg(n));
+    let args = ["encode", &audio, "--weights", &weights, "--mel", "npu", "--device", "design-document"];
+    kiln(&args).error(&["log_mel", "design-document", "--mel host"]);
+}
+
 #[test]
 fn a_trace_shows_every_dispatch() {
     let folder = folder();

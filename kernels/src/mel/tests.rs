@@ -1,5 +1,7 @@
 use super::*;
-use crate::whisper::{audio, golden, mel};
+use crate::whisper::quantise::quantise;
+use crate::whisper::scheme::Scheme;
+use crate::whisper::{EncoderWeights, audio, golden, integer, mel};
 
 /// Largest |difference| to the host's log-mel values, in f64 up to the last step.
 fn worst(samples: &[f32], mels: usize) -> f32 {
@@ -63,4 +65,26 @@ fn windows_are_reflected_at_both_ends() {
     assert_eq!(padded.len(), PADDED_SAMPLES);
     assert_eq!([padded[0], padded[199], padded[200], padded[201]], [200, 1, 0, 1]);
     assert_eq!([padded[480_199], padded[480_200], padded[480_399]], [999, 998, 799]);
+}
+
+/// The features of the integer encoder, from either spectrogram; scales are the host's.
+#[test]
+fn tiny_keeps_its_features() {
+    let Some(dir) = golden::data() else { return };
+    let weights = EncoderWeights::load(&dir.join("tiny_en_encoder_f16.safetensors"), None).unwrap();
+    let samples = |file: &str| audio::read(&dir.join(file)).unwrap().samples;
+    let calibration: Vec<_> =
+        ["calib_1.wav", "calib_2.wav"].map(|file| mel::log_mel(&samples(file), 80)).into_iter().collect();
+    let model = quantise(&weights, &calibration, Scheme::default());
+    let jfk = samples("jfk.wav");
+    let [host, array] = [mel::log_mel(&jfk, 80), reference(&jfk, 80)].map(|mel| {
+        let features = integer::encode(&model, &model.input(mel.view()), &mut |_, _| ());
+        model.dequantise(features.view()).mapv(f64::from)
+    });
+    let dot = |a: &Array2<f64>, b: &Array2<f64>| (a * b).sum();
+    let cosine = dot(&host, &array) / (dot(&host, &host) * dot(&array, &array)).sqrt();
+    println!(
+        "jfk.wav, tiny.en, w8a8: cosine of the features from the array's and the host's log-mel {cosine:.6}"
+    );
+    assert!(cosine >= 0.9995, "{cosine}");
 }

@@ -126,7 +126,8 @@ impl EncodeReport {
         self.last = next.last;
     }
 
-    fn add(&mut self, design: &str, program: &str, dispatch: Dispatch) {
+    /// What one more dispatch took, of a design with this program.
+    pub fn add(&mut self, design: &str, program: &str, dispatch: Dispatch) {
         self.cycles += dispatch.cycles;
         self.controller_cycles += dispatch.controller_cycles;
         self.ddr_bytes += dispatch.ddr_bytes;

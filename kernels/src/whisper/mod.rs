@@ -15,6 +15,7 @@ pub(crate) mod golden;
 pub mod integer;
 pub mod measure;
 pub mod mel;
+pub mod mel_array;
 pub mod npy;
 pub mod plan;
 pub mod quant;

@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use inputs::Inputs;
 use kiln::kernels::whisper::audio::Audio;
 use kiln::kernels::whisper::encoder::{self, EncodeError, EncodeReport, Progress};
+use kiln::kernels::whisper::mel_array::MelArray;
 use kiln::kernels::whisper::plan::Plan;
 use kiln::kernels::whisper::quantise::Quantised;
 use kiln::kernels::whisper::scheme::Scheme;
@@ -21,6 +22,7 @@ use kiln::sim::trace::{Perfetto, Run};
 use ndarray::{Array2, Axis, concatenate};
 use network::Network;
 use report::{Asked, OnArray, Report};
+use std::borrow::Cow;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -58,6 +60,10 @@ pub struct Args {
     /// What encodes: the simulated array, the scheme's numbers on the processor (the same bits), or floats
     #[arg(long, value_enum, default_value_t = Backend::Array)]
     backend: Backend,
+    /// What makes the log-mel spectrogram: the host, in floats, or kernels of the NPU; with another backend than the
+    /// array, those kernels' numbers on the processor
+    #[arg(long, value_enum, default_value_t = MelOn::Host)]
+    mel: MelOn,
     /// Recording to measure the scales of activations on; may be given more than once [default: AUDIO]
     #[arg(long, value_name = "AUDIO")]
     calibrate: Vec<PathBuf>,
@@ -92,6 +98,15 @@ enum Backend {
     Reference,
 }
 
+/// What makes the log-mel spectrogram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum MelOn {
+    /// The processor, in floats.
+    Host,
+    /// The array's kernels.
+    Npu,
+}
+
 /// Encodes, writes the features and prints what it took.
 ///
 /// # Errors
@@ -108,6 +123,7 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     let config = inputs.network.config().clone();
     let scheme = inputs.network.scheme(args.scheme);
     let plan = plan(args, &inputs, scheme)?;
+    let front = front(args, &inputs)?;
     notes(args, &inputs);
     let windows = spectrograms(&inputs.audio, &config);
     let encoder = match (&inputs.network, args.backend) {
@@ -129,23 +145,36 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         }
     };
 
-    let each = plan.as_ref().map_or(1, |plan| plan.dispatches());
+    let ahead = usize::from(front.is_some());
+    let each = ahead + plan.as_ref().map_or(1, |plan| plan.dispatches());
     let bar = progress_bar(windows.len() * each);
     let prepared_s = start.elapsed().as_secs_f64();
     let trace_events = if args.trace.is_some() { args.trace_events } else { 0 };
     let options = SimOptions { trace_events, ..SimOptions::default() };
     let mut runner = SimRunner::new(&inputs.device, inputs.machine()?).with_options(options);
     let (mut features, mut report) = (Vec::with_capacity(windows.len()), EncodeReport::default());
-    for (window, input) in windows.iter().enumerate() {
-        let mut watch = |at: Progress| {
-            bar.set_position((window * each + at.done) as u64);
-            bar.set_message(at.next.to_owned());
+    for (window, (hosts, samples)) in windows.iter().zip(inputs.audio.windows()).enumerate() {
+        let show = |done: usize, next: &str| {
+            bar.set_position((window * each + done) as u64);
+            bar.set_message(next.to_owned());
             if stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        if watch(Progress { done: 0, total: each, next: "" }).is_break() {
+        if show(0, front.as_ref().map_or("", |front| front.name())).is_break() {
             bar.finish_and_clear();
             return Ok(interrupted());
         }
+        let input = match (&front, args.mel) {
+            (Some(front), _) => {
+                let made = front.spectrogram(samples, config.frames(), &mut runner, &mut report);
+                Cow::Owned(made.map_err(|cause| anyhow!("design {}: {cause}", front.name()))?)
+            }
+            (None, MelOn::Npu) => {
+                let made = kiln::kernels::mel::reference(samples, config.mels);
+                Cow::Owned(mel::first_frames(made.view(), config.frames()))
+            }
+            (None, MelOn::Host) => Cow::Borrowed(hosts),
+        };
+        let mut watch = |at: Progress| show(ahead + at.done, at.next);
         features.push(match (&encoder, &plan) {
             (Encoder::Floats(weights), _) => reference::encode(weights, input.view(), &mut |_, _| ()),
             (Encoder::Scheme(model), None) => {
@@ -182,7 +211,15 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
             let prediction = Prediction::new(launches, &inputs.device, inputs.machine()?);
             let trace =
                 args.trace.as_ref().map(|path| TraceFile::new(path, launches.iter().map(|l| &l.trace)));
-            Some(OnArray::new(&inputs, scheme, windows.len(), &report, &prediction, launches, trace))
+            let mel_ms = front.as_ref().map(|front| {
+                let of_mel: Vec<_> = launches.iter().filter(|l| l.design == front.name()).cloned().collect();
+                Ok::<_, anyhow::Error>(Prediction::new(&of_mel, &inputs.device, inputs.machine()?))
+            });
+            let mel_ms = mel_ms.transpose()?.map(|p| p.array_ms + p.controller_ms);
+            let mut array =
+                OnArray::new(&inputs, scheme, windows.len(), &report, &prediction, launches, trace);
+            array.mel_ms = mel_ms;
+            Some(array)
         }
         None => None,
     };
@@ -220,6 +257,17 @@ fn plan(args: &Args, inputs: &Inputs, scheme: Scheme) -> Result<Option<Plan>> {
     }
     let plan = Plan::new(inputs.network.config(), &scheme.recipe(), &inputs.device);
     Ok(Some(plan.map_err(|e| anyhow!("{}: {e}", weights_name(args)))?))
+}
+
+/// The design of the log-mel spectrogram, if the array is to make it.
+fn front(args: &Args, inputs: &Inputs) -> Result<Option<MelArray>> {
+    if args.mel == MelOn::Host || args.backend != Backend::Array {
+        return Ok(None);
+    }
+    let made = MelArray::new(inputs.network.config().mels, &inputs.device);
+    Ok(Some(made.map_err(|too_big| {
+        anyhow!("{too_big}\nhelp: with --mel host, the host makes the log-mel spectrogram")
+    })?))
 }
 
 /// What a person should know before reading numbers; on standard error, since JSON goes to the other.

@@ -2,7 +2,7 @@
 
 use super::inputs::Inputs;
 use super::network::Network;
-use super::{Args, Backend};
+use super::{Args, Backend, MelOn};
 use crate::commands::{TraceFile, Wait};
 use kiln::dsl::device::{Device, TileKind};
 use kiln::kernels::whisper::ModelConfig;
@@ -43,6 +43,8 @@ pub struct Asked {
     features: Option<String>,
     /// `array`, `model` or `reference`.
     backend: &'static str,
+    /// What made the log-mel spectrogram: `host`, or `npu` for the array's kernels.
+    mel: &'static str,
     /// How tensors are numbers; `f32` for the reference.
     scheme: &'static str,
     /// `file`, `quantised` or `seeded`.
@@ -76,6 +78,8 @@ pub struct OnArray {
     predicted_ms: f64,
     /// Time by part, of a first run.
     predicted: Parts,
+    /// Part of `array_ms` and `controller_ms` that made log-mel spectrograms, if the array did.
+    pub mel_ms: Option<f64>,
     /// Length of all windows over `predicted_ms`.
     realtime_factor: f64,
     /// Useful multiply-accumulates: those of the encoder's matrices.
@@ -186,6 +190,10 @@ impl Asked {
                 Backend::Model => "model",
                 Backend::Reference => "reference",
             },
+            mel: match args.mel {
+                MelOn::Host => "host",
+                MelOn::Npu => "npu",
+            },
             scheme: if reference { "f32" } else { scheme.name() },
             weights,
             weights_file: args.weights.as_ref().map(path),
@@ -203,7 +211,7 @@ impl Asked {
 }
 
 impl OnArray {
-    /// Of dispatches and their prediction.
+    /// Of dispatches and their prediction, with the host's log-mel spectrogram.
     pub fn new(
         inputs: &Inputs,
         scheme: Scheme,
@@ -241,6 +249,7 @@ impl OnArray {
                 design_switch_ms: prediction.switch_ms,
                 setup_ms: prediction.setup_ms,
             },
+            mel_ms: None,
             realtime_factor: windows as f64 * window_s(config) * 1e3 / predicted_ms,
             macs,
             mac_utilisation: macs as f64 / (peak_macs(device, scheme) * done.cycles as f64),
@@ -335,11 +344,13 @@ impl fmt::Display for Asked {
 impl fmt::Display for OnArray {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "device    {}, profile {}", self.device, self.profile)?;
-        writeln!(
-            f,
-            "\nEvery tensor operation ran on simulated cores. The host made the log-mel spectrogram,"
-        )?;
-        writeln!(f, "quantised it, and scaled the features back.\n")?;
+        write!(f, "\nEvery tensor operation ran on simulated cores")?;
+        match self.mel_ms {
+            Some(_) => writeln!(f, ", the log-mel spectrogram too. The host clamped it to 8 below")?,
+            None => writeln!(f, ". The host made the log-mel spectrogram,")?,
+        }
+        let clamped = if self.mel_ms.is_some() { "its maximum, " } else { "" };
+        writeln!(f, "{clamped}quantised it, and scaled the features back.\n")?;
         let width = self.ops.iter().map(|op| op.name.len()).max().unwrap_or(0).max(9);
         writeln!(
             f,
@@ -367,6 +378,9 @@ impl OnArray {
         )?;
         writeln!(f, "  array       {array_ms:>9.1} ms")?;
         writeln!(f, "  controller  {controller_ms:>9.1} ms")?;
+        if let Some(mel_ms) = self.mel_ms {
+            writeln!(f, "  log-mel     {mel_ms:>9.2} ms of these two")?;
+        }
         writeln!(
             f,
             "  dispatch    {:>9.1} ms: {} launches {launch_ms:.1}, design switches {design_switch_ms:.1}, contexts and buffers {setup_ms:.1}",
