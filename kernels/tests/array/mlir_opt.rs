@@ -46,9 +46,10 @@ fn between<'t>(text: &'t str, from: &str, to: &str) -> &'t str {
 }
 
 /// Attributes that may stand in braces, by operation: those of the ODS that Kiln emits, with their types there.
-const IN_BRACES: [(&str, &[(&str, &str)]); 4] = [
-    ("aie.buffer", &[("sym_name", "\""), ("mem_bank", " : i32")]),
+const IN_BRACES: [(&str, &[(&str, &str)]); 5] = [
+    ("aie.buffer", &[("sym_name", "\""), ("mem_bank", " : i32"), ("address", " : i32")]),
     ("aie.core", &[("stack_size", " : i32")]),
+    ("aie.objectfifo", &[("repeat_count", " : i32"), ("via_DMA", "true")]),
     ("aiex.npu.dma_memcpy_nd", &[("id", " : i64"), ("metadata", "@"), ("issue_token", "true")]),
     ("aiex.npu.dma_wait", &[("symbol", "@")]),
 ];
@@ -113,19 +114,26 @@ fn generic(line: &str) -> String {
             (between(op, "(", ")").into(), attributes, format!("(index) -> {ty}"))
         }
         "aie.objectfifo" => {
-            let (ends, ty) = op.rsplit_once(") : ").expect("a type");
+            let (text, ty) = op.split_once(" : !aie.objectfifo").expect("a type");
+            // What objects hold at the start stands behind the type.
+            let ty = format!("!aie.objectfifo{}", ty.split(" = [").next().unwrap_or_default());
+            let (ends, more) = text.rsplit_once("])").expect("depths");
             let (producer, consumers) = ends.split_once(", {").expect("a producer and consumers");
-            let (consumers, depths) = consumers.rsplit_once("}, ").expect("consumers and depths");
+            let (consumers, depths) = consumers.rsplit_once("}, [").expect("consumers and depths");
             let from: Vec<String> = consumers
                 .split("%tile_")
                 .skip(1)
                 .map(|consumer| layout(consumer, "dimensionsFromStream "))
                 .collect();
+            let more = match in_braces(name, more) {
+                "" => String::new(),
+                more => format!(", {more}"),
+            };
             let attributes = format!(
                 "sym_name = \"{}\", elemNumber = {}, elemType = {ty}, dimensionsToStream = {}, \
-                 dimensionsFromStreamPerConsumer = [{}]",
+                 dimensionsFromStreamPerConsumer = [{}]{more}",
                 between(op, "@", "("),
-                integers(depths.trim_start_matches('[').trim_end_matches(']'), "i32"),
+                integers(depths, "i32"),
                 layout(producer, "dimensionsToStream "),
                 from.join(", ")
             );
