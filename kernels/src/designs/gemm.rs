@@ -10,7 +10,7 @@
 //! kernels and put the result together again. Core (c, r) computes rows `r` and columns `c` of a
 //! block of `4 m x 4 n`; K arrives in chunks of 64 and accumulates in L1 in 32 bits.
 //!
-//! Where the rows of A have multipliers ([`Gemm::row_scales`]), each row of A goes on for 64 bytes behind its K: the *row
+//! Where the rows of A have multipliers ([`Integers::row_scales`]), each row of A goes on for 64 bytes behind its K: the *row
 //! block* ([`crate::requantise::row_block`]), an object that a core reads together with the column block.
 //!
 //! Above the K rows of B lie 64 more: the *column block*, which a core reads as one object before the first chunk of K

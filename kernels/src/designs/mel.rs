@@ -12,7 +12,7 @@
 //! bf16. Then it sums the bands and takes logarithms. Frames and bands of a turn never leave the core in between.
 //!
 //! Ahead of the basis passes one object with what a core keeps or reads for the turn: the filters, the least logarithm
-//! and the number of objects that follow ([`BasisObject`]), so that a program serves every window.
+//! and the number of objects that follow (`BasisObject`), so that a program serves every window.
 //!
 //! A turn of all cores is 512 frames; the last block of 128 starts early enough to end with the last frame.
 

@@ -158,8 +158,8 @@ mod tests {
                 "tiny.en, bf16, {name}: cosine {:.6}, {:.1} dB; scores up to {octaves:.1} octaves",
                 score.cosine, score.sqnr_db
             );
-            // Beyond 100 they would stay there.
-            assert!(octaves < 50.0, "{name}: {octaves} octaves");
+            // Where the attention stops telling scores apart.
+            assert!(octaves < 100.0, "{name}: {octaves} octaves");
             assert!(score.cosine >= least, "{name}: {}", score.cosine);
         }
     }
