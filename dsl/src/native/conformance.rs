@@ -44,15 +44,7 @@ fn source(forms: &[(Opcode, &'static Form)]) -> String {
             let ty = type_name(ty);
             let _ = writeln!(out, "    const {ty} a{k} = image<{ty}>::get(in + {k} * image_bytes);");
         }
-        let part = |c: char| {
-            Ok(match c {
-                '0'..='9' => Some(format!("a{c}")),
-                'i' => Some("imm".to_string()),
-                c => template::of_form(form, c),
-            })
-        };
-        let text = template::expand(form.cpp, part, |c| format!("{opcode}: ${c} in `{}`", form.cpp))
-            .unwrap_or_else(|e| panic!("{e}"));
+        let text = expression(*opcode, form);
         let ty = type_name(form.result.expect("a form with a meaning has a result"));
         let _ = writeln!(out, "    const {ty} result = {text};\n    image<{ty}>::put(out, result);\n}}");
     }
@@ -208,11 +200,8 @@ fn every_form_means_the_same_in_cpp() {
     );
 }
 
-/// A function for each form, on values of its types.
-fn form_source(opcode: Opcode, form: &Form) -> String {
-    let mut parameters = vec!["[[maybe_unused]] int32_t imm".to_owned()];
-    parameters.extend(form.operands.iter().enumerate().map(|(k, &ty)| format!("{} a{k}", type_name(ty))));
-    // A template argument must be a constant.
+/// The C++ of a form, of operands `a0`, `a1`, ... and the immediate `imm`.
+fn expression(opcode: Opcode, form: &Form) -> String {
     let part = |c: char| {
         Ok(match c {
             '0'..='9' => Some(format!("a{c}")),
@@ -220,8 +209,15 @@ fn form_source(opcode: Opcode, form: &Form) -> String {
             c => template::of_form(form, c),
         })
     };
-    let text = template::expand(form.cpp, part, |c| format!("{opcode}: ${c} in `{}`", form.cpp))
-        .unwrap_or_else(|e| panic!("{e}"));
+    template::expand(form.cpp, part, |c| format!("{opcode}: ${c} in `{}`", form.cpp))
+        .unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// A function for each form, on values of its types.
+fn form_source(opcode: Opcode, form: &Form) -> String {
+    let mut parameters = vec!["[[maybe_unused]] int32_t imm".to_owned()];
+    parameters.extend(form.operands.iter().enumerate().map(|(k, &ty)| format!("{} a{k}", type_name(ty))));
+    let text = expression(opcode, form);
     let ty = type_name(form.result.expect("a form with a meaning has a result"));
     format!(
         "{ty} form({}) {{\n    const {ty} result = {text};\n    return result;\n}}\n",
