@@ -24,7 +24,7 @@
 //! 0.25, 1 and 3 octaves, `O / l` has 37.6, 34.1 and 27.4 dB against floats; with each weight rounded to the nearest it
 //! would have 37.8, 35.2 and 18.4, and the two-pass softmax of 15-bit probabilities ([`crate::softmax`]) has 33.8, 35.5
 //! and 40.2 (`running_softmax_is_near_two_passes`). In trained heads, whose values change slowly along the keys, rests
-//! are worth 7 to 17 dB: see `docs/numerics.md`.
+//! are worth 7 to 22 dB: see `docs/numerics.md`.
 //!
 //! All operands lie in strips ([`crate::layout`]). In them 8 keys x 8 dimensions are contiguous, which one shuffle
 //! turns into the 8x8 tile of `k^T`, and which as they stand are the tile of `v`; so neither needs a transposition in
@@ -34,7 +34,7 @@ mod cases;
 mod reference;
 
 pub use cases::{entry_block, entry_finish, entry_start};
-use reference::FIRST_RESTS;
+pub(crate) use reference::FIRST_RESTS;
 pub use reference::{Attention, EXP_TABLE, Running, reference_i8, reference_i16};
 
 use crate::fixed::ReciprocalTable;

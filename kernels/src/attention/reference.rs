@@ -17,7 +17,7 @@ pub static EXP_TABLE: LazyLock<[u16; 256]> = LazyLock::new(|| {
 
 /// What the keys of each lane of a block begin with, in 1/256 of a weight: evenly spread, so that weights that are small
 /// everywhere are 0 in some lanes and 1 in others. At most 255, so that with the largest exponential 16 bits hold.
-pub(super) const FIRST_RESTS: [u16; 8] = [16, 144, 80, 208, 48, 176, 112, 240];
+pub(crate) const FIRST_RESTS: [u16; 8] = [16, 144, 80, 208, 48, 176, 112, 240];
 
 /// Integers of one layer's attention, the same for every head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,8 @@ impl Attention {
         Attention { acc_shift, mult, shift, out_mult, out_shift }
     }
 
-    pub(super) fn score(&self, sum: i32) -> i16 {
+    /// A score in 1/16 octave, of a sum of products.
+    pub(crate) fn score(&self, sum: i32) -> i16 {
         let h = saturate_i16(srs(sum.into(), self.acc_shift));
         srs(i64::from(h) * i64::from(self.mult), self.shift) as i16
     }

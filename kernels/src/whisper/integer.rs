@@ -7,6 +7,7 @@ pub use super::activation::{Activation, Tensor};
 use super::gemm;
 use super::quant::{ConvStage, Finish, Gelu, Heads, Linear, QuantLayer, QuantModel, Weights};
 use super::scheme::Number;
+use crate::attention::Attention;
 use crate::fixed::{saturate_i8, saturate_i16};
 use crate::layernorm::LayerNorm;
 use crate::requantise::Requant;
@@ -35,11 +36,31 @@ impl QuantModel {
     }
 }
 
+/// ctx of one head in 16 bits, of queries, keys and values `[rows, dims]`, in what stands for [`Heads::Running`].
+pub type Mixer<'a> =
+    dyn FnMut(ArrayView2<i8>, ArrayView2<i8>, ArrayView2<i8>, &Attention) -> Array2<i16> + 'a;
+
 /// Features `[positions, d]`, in units of `model.final_scale`, of [`QuantModel::input`]'s result.
 ///
 /// # Panics
 /// When the input is not `config.frames()` by `config.mels`.
 pub fn encode(model: &QuantModel, mel: &Activation, observe: &mut Observer) -> Array2<i16> {
+    let mut running = |q: ArrayView2<i8>, k: ArrayView2<i8>, v: ArrayView2<i8>, a: &Attention| {
+        gemm::by_rows(q, q.ncols(), |q| attention::reference_i16(q, k, v, a))
+    };
+    encode_with(model, mel, &mut running, observe)
+}
+
+/// [`encode`] with another running softmax, to learn what that of the array costs.
+///
+/// # Panics
+/// As [`encode`].
+pub fn encode_with(
+    model: &QuantModel,
+    mel: &Activation,
+    mixer: &mut Mixer,
+    observe: &mut Observer,
+) -> Array2<i16> {
     assert_eq!(mel.dim(), (model.config.frames(), model.config.mels), "frames and mel bands");
     let recipe = &model.recipe;
     observe("mel", mel.view());
@@ -53,7 +74,7 @@ pub fn encode(model: &QuantModel, mel: &Activation, observe: &mut Observer) -> A
     x = add(&x, &Activation::I16(model.position_table.clone()), &model.embed, recipe.stream);
     observe("embed", x.view());
     for (i, layer) in model.layers.iter().enumerate() {
-        x = encode_layer(model, layer, x, &format!("layer{i}"), observe);
+        x = encode_layer(model, layer, x, &format!("layer{i}"), mixer, observe);
     }
     let features = normalise(&x, &model.ln_post, recipe.stream);
     observe("final", features.view());
@@ -86,6 +107,7 @@ fn encode_layer(
     layer: &QuantLayer,
     x: Activation,
     name: &str,
+    mixer: &mut Mixer,
     observe: &mut Observer,
 ) -> Activation {
     let recipe = &model.recipe;
@@ -98,7 +120,7 @@ fn encode_layer(
     seen("q", q);
     seen("k", k);
     seen("v", v);
-    let context = mix_heads(model, layer, [q, k, v], &mut seen);
+    let context = mix_heads(model, layer, [q, k, v], mixer, &mut seen);
     seen("ctx", context.view());
     let y = linear(&layer.out, context.view());
     seen("attn_out", y.view());
@@ -122,6 +144,7 @@ fn mix_heads(
     model: &QuantModel,
     layer: &QuantLayer,
     qkv: [Tensor; 3],
+    mixer: &mut Mixer,
     seen: &mut dyn FnMut(&str, Tensor),
 ) -> Activation {
     let (d, heads) = (model.config.d, model.config.heads);
@@ -143,7 +166,7 @@ fn mix_heads(
         let columns = s![.., head * d / heads..(head + 1) * d / heads];
         let [q, k, v] = [q, k, v].map(|x| x.slice_move(columns));
         let mixed = match &layer.heads {
-            Heads::Running(a) => gemm::by_rows(q, q.ncols(), |q| attention::reference_i16(q, k, v, a)),
+            Heads::Running(a) => mixer(q, k, v, a),
             Heads::Float => panic!("heads of bf16, q, k and v in bytes"),
             Heads::Normalised { scores, score_scale, context } => {
                 let zero = Array1::zeros(k.nrows());

@@ -123,26 +123,23 @@ fn rounded(dense: &Dense, in_scale: f64, out: Number) -> Linear {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::whisper::calibrate::{looped, windows};
     use crate::whisper::quantise::quantise;
     use crate::whisper::study::compare;
     use crate::whisper::{audio, golden, integer, mel, reference};
-    use ndarray::Array2;
-
-    /// A recording again and again until it fills a window of 30 s.
-    fn looped(samples: &[f32]) -> Vec<f32> {
-        samples.iter().copied().cycle().take(480_000).collect()
-    }
 
     #[test]
     fn tiny_keeps_the_cosine() {
         let Some(dir) = golden::data() else { return };
         let weights = EncoderWeights::load(&dir.join("tiny_en_encoder_f16.safetensors"), None).unwrap();
-        let samples = |file: &str| audio::read(&dir.join(file)).unwrap().samples;
+        let recording = |file: &str| audio::read(&dir.join(file)).unwrap();
         let window = |samples: &[f32]| mel::log_mel(samples, 80);
-        let calibration: Vec<Array2<f32>> =
-            ["calib_1.wav", "calib_2.wav"].iter().map(|f| window(&samples(f))).collect();
+        let calibration: Vec<_> = ["calib_1.wav", "calib_2.wav"]
+            .iter()
+            .flat_map(|f| windows(&recording(f), &weights.config))
+            .collect();
         let model = quantise(&weights, &calibration, Scheme::Bf16);
-        let jfk = samples("jfk.wav");
+        let jfk = recording("jfk.wav").samples;
         let clips = [("jfk", window(&jfk), 0.9997), ("jfk looped", window(&looped(&jfk)), 0.999)];
         for (name, mel, least) in clips {
             let mut highest = 0.0f32;

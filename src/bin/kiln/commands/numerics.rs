@@ -1,7 +1,8 @@
 //! `kiln numerics`: the options of quantisation, each with its number.
 
 use anyhow::{Result, bail};
-use kiln::kernels::whisper::study::{self, Clip, Recordings};
+use kiln::kernels::whisper::scheme::Scheme;
+use kiln::kernels::whisper::study::{self, Clip, Exponentials, Recordings};
 use kiln::kernels::whisper::{EncoderWeights, audio, calibrate, mel, reference};
 use ndarray::Array2;
 use std::io::Write;
@@ -72,5 +73,33 @@ pub fn numerics(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         writeln!(out, "| {} | {} | {} |", variant.name, variant.what, cells.join(" | "))?;
         out.flush()?;
     }
+    if args.only.is_empty() || args.only.iter().any(|w| "ctx of exponentials".contains(w.as_str())) {
+        contexts(&looped, &weights, &clips, out)?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what exponentials cost ctx, of the scheme w8a8-static on every recording.
+fn contexts(
+    calibration: &Recordings,
+    weights: &EncoderWeights,
+    clips: &[Clip],
+    out: &mut dyn Write,
+) -> Result<()> {
+    let names: Vec<_> = clips.iter().map(|c| format!("{}: dB by layer", c.name)).collect();
+    writeln!(out, "\n| ctx of exponentials | {} |", names.join(" | "))?;
+    writeln!(out, "|---|{}", "---|".repeat(clips.len()))?;
+    let scheme = Scheme::W8A8Static;
+    let chosen = study::variants().into_iter().find(|v| {
+        (v.recipe, v.tuning, v.looped) == (scheme.recipe(), scheme.tuning(), true)
+            && v.exponentials == Exponentials::Array
+    });
+    let model = calibration.model(&chosen.expect("the scheme's choices are one of the options"), weights);
+    let by_clip: Vec<_> = clips.iter().map(|clip| study::context_sqnr(&model, clip)).collect();
+    for (i, (option, _)) in by_clip.first().into_iter().flatten().enumerate() {
+        let layers = |of: &[f64]| of.iter().map(|db| format!("{db:.1}")).collect::<Vec<_>>().join(", ");
+        let cells: Vec<_> = by_clip.iter().map(|rows| layers(&rows[i].1)).collect();
+        writeln!(out, "| {option} | {} |", cells.join(" | "))?;
+    }
+    Ok(())
 }

@@ -1,13 +1,18 @@
 //! The options that schemes were chosen from, each run in integers on whole recordings and compared with the f32 encoder.
 
-use ndarray::{Array2, ArrayView2};
+mod exponentials;
+
+pub use exponentials::Exponentials;
 
 use super::calibrate::{Calibration, looped};
+use super::quant::QuantModel;
 use super::quantise::{Tuning, calibrate, quantise_calibrated};
 use super::scheme::{Number, Recipe, Scheme, WeightScales};
 use super::smooth::Smoothing;
 use super::weights::EncoderWeights;
 use super::{integer, measure};
+use crate::attention::Attention;
+use ndarray::{Array2, ArrayView2};
 
 /// One option: types and choices of integers.
 #[derive(Clone, Debug)]
@@ -24,6 +29,8 @@ pub struct Variant {
     ///
     /// [`calibrate::windows`]: super::calibrate::windows
     pub looped: bool,
+    /// Weights of the keys, where scores are 16 bits.
+    pub exponentials: Exponentials,
 }
 
 /// Agreement of one recording's features with those of the f32 encoder.
@@ -43,7 +50,8 @@ pub fn variants() -> Vec<Variant> {
     let smooth = |norm, context, heads| Tuning { smoothing: Smoothing { norm, context, heads }, ..plain };
     let mut list = Vec::new();
     let mut add = |name: &str, what, recipe, tuning| {
-        list.push(Variant { name: name.to_owned(), what, recipe, tuning, looped: true });
+        let exponentials = Exponentials::Array;
+        list.push(Variant { name: name.to_owned(), what, recipe, tuning, looped: true, exponentials });
     };
     add("document", "everything a byte, one scale a tensor", Recipe::DESIGN_DOC, plain);
     add(
@@ -128,11 +136,30 @@ pub fn variants() -> Vec<Variant> {
     for (name, what, tuning) in tuned {
         add(&format!("rows {name}"), what, rows, tuning);
     }
-    for (name, scheme) in [("static", Scheme::W8A8Static), ("rows", Scheme::W8A8)] {
-        let recipe = if scheme == Scheme::W8A8 { rows } else { fixed };
+    add("bf16", "every product of bf16, with sums in f32", Recipe::BF16, Scheme::Bf16.tuning());
+    let chosen = [("static", Scheme::W8A8Static), ("rows", Scheme::W8A8)];
+    for (name, scheme) in chosen {
+        let (recipe, tuning) = (scheme.recipe(), scheme.tuning());
         let what = "the scheme's choices, scales measured on the recordings with their silence only";
-        let name = format!("{name} both, as recorded");
-        list.push(Variant { name, what, recipe, tuning: scheme.tuning(), looped: false });
+        let (name, exponentials) = (format!("{name} both, as recorded"), Exponentials::Array);
+        list.push(Variant { name, what, recipe, tuning, looped: false, exponentials });
+    }
+    for (scheme_name, scheme) in chosen {
+        let (recipe, tuning) = (scheme.recipe(), scheme.tuning());
+        let others = [
+            (
+                Exponentials::Nearest,
+                "exp nearest",
+                "the scheme's choices, exponentials each the nearest byte",
+            ),
+            (Exponentials::FineMaximum, "exp fine", "exponentials with rests, maximum in 1/16 octave"),
+            (Exponentials::Bits15, "exp 15 bits", "exponentials of 15 bits, products at half rate"),
+            (Exponentials::Floats, "exp floats", "softmax in floats"),
+        ];
+        for (exponentials, name, what) in others {
+            let name = format!("{scheme_name} {name}");
+            list.push(Variant { name, what, recipe, tuning, looped: true, exponentials });
+        }
     }
     list
 }
@@ -165,21 +192,58 @@ impl Recordings {
         Recordings { windows, plain }
     }
 
-    /// Scores of one option on every clip, in order, with scales that are measured on these windows.
-    pub fn scores(&self, variant: &Variant, weights: &EncoderWeights, clips: &[Clip]) -> Vec<Score> {
+    /// The model of an option, with scales that are measured on these windows.
+    pub fn model(&self, variant: &Variant, weights: &EncoderWeights) -> QuantModel {
         let Variant { recipe, tuning, .. } = variant;
-        let model = if tuning.smoothing == Smoothing::NONE {
+        if tuning.smoothing == Smoothing::NONE {
             quantise_calibrated(weights, &self.plain, recipe, tuning)
         } else {
             let (smoothed, calibration) = calibrate(weights, &self.windows, tuning);
             quantise_calibrated(&smoothed, &calibration, recipe, tuning)
+        }
+    }
+
+    /// Scores of one option on every clip, in order.
+    pub fn scores(&self, variant: &Variant, weights: &EncoderWeights, clips: &[Clip]) -> Vec<Score> {
+        let model = self.model(variant, weights);
+        let mut mixer = |q: ArrayView2<i8>, k: ArrayView2<i8>, v: ArrayView2<i8>, a: &Attention| {
+            variant.exponentials.mix(q, k, v, a)
         };
         let score = |clip: &Clip| {
-            let features = integer::encode(&model, &model.input(clip.mel.view()), &mut |_, _| ());
+            let input = model.input(clip.mel.view());
+            let features = integer::encode_with(&model, &input, &mut mixer, &mut |_, _| ());
             compare(model.dequantise(features.view()).view(), clip.exact.view())
         };
         clips.iter().map(score).collect()
     }
+}
+
+/// Signal to error ratio, in dB, of ctx against a softmax in floats of the same queries, keys and values: for each of
+/// [`Exponentials::ALL`] but the floats, by layer. Layers see what the array's exponentials give before them.
+pub fn context_sqnr(model: &QuantModel, clip: &Clip) -> Vec<(Exponentials, Vec<f64>)> {
+    let compared = Exponentials::ALL.into_iter().filter(|&e| e != Exponentials::Floats);
+    let heads = model.config.heads;
+    // Of every layer: energy of the exact, and of each option's errors.
+    let mut layers: Vec<(f64, Vec<f64>)> = Vec::new();
+    let mut calls = 0;
+    let mut mixer = |q: ArrayView2<i8>, k: ArrayView2<i8>, v: ArrayView2<i8>, a: &Attention| {
+        if calls % heads == 0 {
+            layers.push((0.0, vec![0.0; Exponentials::ALL.len() - 1]));
+        }
+        calls += 1;
+        let (signal, errors) = layers.last_mut().expect("pushed above");
+        let exact = Exponentials::Floats.mix(q, k, v, a).mapv(f64::from);
+        *signal += exact.iter().map(|x| x * x).sum::<f64>();
+        for (error, option) in errors.iter_mut().zip(compared.clone()) {
+            let got = option.mix(q, k, v, a).mapv(f64::from);
+            *error += (got - &exact).iter().map(|x| x * x).sum::<f64>();
+        }
+        Exponentials::Array.mix(q, k, v, a)
+    };
+    integer::encode_with(model, &model.input(clip.mel.view()), &mut mixer, &mut |_, _| ());
+    let db = |signal: f64, error: f64| 10.0 * (signal / error).log10();
+    let of = |(i, option)| (option, layers.iter().map(|(signal, errors)| db(*signal, errors[i])).collect());
+    compared.enumerate().map(of).collect()
 }
 
 /// A recording at other speeds and levels, looped to a whole window, with what to add to its name: windows that are full
