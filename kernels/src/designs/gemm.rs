@@ -6,15 +6,17 @@
 //! cores of column c --C--> mem tile c, joined --> shim c
 //! ```
 //!
-//! Matrices are row-major in host memory; the mem tiles cut them into the 4x8 and 8x8 tiles of the
-//! kernels and put the result together again. Core (c, r) computes rows `r` and columns `c` of a
-//! block of `4 m x 4 n`; K arrives in chunks of 64 and accumulates in L1 in 32 bits.
+//! A and C are row-major in host memory; the mem tiles cut them into the 4x8 tiles of the kernels and put the result
+//! together again. Core (c, r) computes rows `r` and columns `c` of a block of `4 m x 4 n`; K arrives in chunks of 64 and
+//! accumulates in L1 in 32 bits.
+//!
+//! B lies in host memory as the objects that cores take, in 8x8 tiles and in the order of each column of cores
+//! ([`Gemm::pack_b`]): its copies are linear.
 //!
 //! Where the rows of A have multipliers ([`Integers::row_scales`]), each row of A goes on for 64 bytes behind its K: the *row
 //! block* ([`crate::requantise::row_block`]), an object that a core reads together with the column block.
 //!
-//! Above the K rows of B lie 64 more: the *column block*, which a core reads as one object before the first chunk of K
-//! and keeps. It holds bias, multipliers, shifts, the number of chunks, and whether a GELU follows ([`ColumnBlock`]), so
+//! Before the first chunk of B's columns comes one object more: the *column block*, which a core keeps. It holds bias, multipliers, shifts, the number of chunks, and whether a GELU follows ([`ColumnBlock`]), so
 //! that one program serves every layer, and every product with the same types and tile: `same_program` of two designs
 //! says whether it does.
 //!
@@ -28,15 +30,16 @@ mod bf16;
 
 use super::choose::{TooBig, first_that_fits};
 use super::cores;
+use crate::case::bytes_of;
 use crate::matmul::{Block, Left, MatmulShape, Product};
 use crate::requantise::Requant;
-use crate::tiles::from_tiles;
+use crate::tiles::to_tiles;
 use crate::{copy, gelu, matmul, requantise, zero};
 use kiln_dsl::array::{Arg, CoreBuilder, Design, DesignBuilder, FifoId, MemType, Port, Tile, View, WordRef};
 use kiln_dsl::device::Device;
 use kiln_dsl::kernel::{Elem, Kernel, verify};
 use kiln_dsl::sequence::HostBufferId;
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2, s};
 use std::sync::Arc;
 
 pub use bf16::{SumsBlock, SumsWords};
@@ -161,8 +164,6 @@ pub struct Gemm {
     pub n: u32,
     /// A.
     pub a: Operand,
-    /// B with the column block below it.
-    pub b: Operand,
     /// C.
     pub c: Operand,
 }
@@ -212,6 +213,45 @@ impl Gemm {
         first_that_fits(device, candidates.map(|(tile, depth)| (tile, self.design(tile, depth))))
     }
 
+    /// Elements of B's buffer: K rows and a column block.
+    pub fn b_len(&self) -> u64 {
+        u64::from(self.k + CHUNK) * u64::from(self.n)
+    }
+
+    /// The order in which B's buffer holds `blocks` blocks of columns: those of the first column of cores first.
+    pub(super) fn block_order(blocks: usize) -> impl Iterator<Item = usize> {
+        (0..GRID as usize).flat_map(move |column| (column..blocks).step_by(GRID as usize))
+    }
+
+    /// B's buffer, for tiles of `columns` columns: `weights[<= K, N]` with zeros below, and a column block for every
+    /// `columns` of them ([`ColumnBlock::objects`], [`SumsBlock::objects`]). Columns of cores follow each other; each
+    /// takes every fourth block of columns: its column block, then chunk by chunk of K as the kernel's tiles.
+    ///
+    /// # Panics
+    /// When the weights have more rows than K, or their columns are not those of the column blocks.
+    pub fn pack_b<T: bytemuck::Pod + Default>(
+        &self,
+        columns: u32,
+        blocks: &[Vec<u8>],
+        weights: ArrayView2<T>,
+    ) -> Vec<u8> {
+        let [_, carried, _] = self.numbers.carried();
+        let tile = carried.tile.map(|size| size as usize);
+        let (wide, deep) = (columns as usize, CHUNK as usize);
+        assert_eq!(weights.ncols(), wide * blocks.len(), "columns of weights and of column blocks");
+        let mut padded = Array2::default((self.k as usize, weights.ncols()));
+        padded.slice_mut(s![..weights.nrows(), ..]).assign(&weights);
+        let mut packed = Vec::with_capacity(self.b_len() as usize * size_of::<T>());
+        for block in Gemm::block_order(blocks.len()) {
+            packed.extend(&blocks[block]);
+            let own = padded.slice(s![.., block * wide..(block + 1) * wide]);
+            for chunk in own.exact_chunks((deep, wide)) {
+                packed.extend(bytes_of(&to_tiles(chunk, tile)));
+            }
+        }
+        packed
+    }
+
     /// Rows that the buffers of A and C must have, whatever the tile: M, or one whole block where M is smaller.
     pub fn rows_needed(&self) -> u32 {
         self.m.max(GRID * self.most_rows())
@@ -258,8 +298,7 @@ impl Gemm {
             let whole = d.fifo(format!("b_in{i}"), shim(i), [mem(i)], b_object.clone());
             b_in.push(whole.depths([2, depth]).id());
             let column = (0..GRID).map(|r| core(i, r));
-            let cut = b_carried.tiles(CHUNK, n);
-            b.push(d.fifo(format!("b{i}"), mem(i), column, b_object.clone()).to_stream(cut).id());
+            b.push(d.fifo(format!("b{i}"), mem(i), column, b_object.clone()).id());
             d.link([b_in[i as usize]], [b[i as usize]]);
         }
         let mut c = vec![vec![]; GRID as usize];
@@ -298,7 +337,7 @@ impl Gemm {
             };
             let [a, b, c] = self.numbers.carried().map(|carried| carried.elem);
             let a: HostBufferId = s.buffer("a", flat(a, self.a.len));
-            let b = s.buffer("b", flat(b, self.b.len));
+            let b = s.buffer("b", flat(b, self.b_len()));
             let c = s.buffer("c", flat(c, self.c.len));
             let wait = |s: &kiln_dsl::array::SequenceBuilder| {
                 a_in.iter().chain(b_in).chain(c_out).for_each(|&fifo| s.wait(fifo));
@@ -319,11 +358,8 @@ impl Gemm {
                         (self.a.row_stride, self.a.offsets[batch] + (row + col * m) * self.a.row_stride);
                     let sizes = [n_blocks, chunks + u64::from(self.numbers.row_scales()), m, chunk];
                     s.copy(a, a_in[at], [0, 0, 0, first], sizes, [0, chunk, rs, 1]).bd(bds[1]).token();
-                    let (rs, first) = (self.b.row_stride, self.b.offsets[batch] + col * n);
-                    let sizes = [n_blocks, chunks + 1, chunk, n];
-                    s.copy(b, b_in[at], [0, 0, 0, first], sizes, [grid * n, chunk * rs, rs, 1])
-                        .bd(bds[2])
-                        .token();
+                    let share = self.b_len() / grid;
+                    s.copy_linear(b, b_in[at], col * share, share).bd(bds[2]).token();
                 }
             }
             (0..blocks.len().min(2)).for_each(|_| wait(s));
@@ -454,31 +490,27 @@ impl ColumnBlock {
         4 * self.words[0]
     }
 
-    /// The 64 rows above B, for tiles of `n` columns: `bias[N]`, the requantisation of all `N`
-    /// columns, and what else the core does. The mem tile cuts these rows into 8x8 tiles as it does
-    /// those of B, so they are written the other way round.
+    /// The objects of all blocks of `n` columns: `bias[N]`, the requantisation of all `N` columns, and what else the core
+    /// does. Each has as many bytes as a chunk of B.
     ///
     /// # Panics
     /// When `bias` and the multipliers differ in length, or that is not a multiple of `n`.
-    pub fn rows(n: u32, bias: &[i32], q: &Requant, words: ColumnWords) -> Array2<i8> {
+    pub fn objects(n: u32, bias: &[i32], q: &Requant, words: ColumnWords) -> Vec<Vec<u8>> {
         assert!(bias.len() == q.mult.len() && bias.len().is_multiple_of(n as usize), "columns by {n}");
         let layout = ColumnBlock::layout(n);
         let columns = n as usize;
-        let mut rows = Array2::zeros((CHUNK as usize, bias.len()));
-        for (i, mut block) in rows.axis_chunks_iter_mut(ndarray::Axis(1), columns).enumerate() {
-            let range = i * columns..(i + 1) * columns;
+        let object = |(bias, mult): (&[i32], &[i16])| {
             let mut bytes = vec![0u8; CHUNK as usize * columns];
-            bytes[..4 * columns].copy_from_slice(bytemuck::cast_slice(&bias[range.clone()]));
-            let mult = layout.mult_byte as usize;
-            bytes[mult..mult + 2 * columns].copy_from_slice(bytemuck::cast_slice(&q.mult[range]));
+            bytes[..4 * columns].copy_from_slice(bytemuck::cast_slice(bias));
+            let at = layout.mult_byte as usize;
+            bytes[at..at + 2 * columns].copy_from_slice(bytemuck::cast_slice(mult));
             let ColumnWords { gelu_bits, row_shift, chunks } = words;
             let words = [q.acc_shift, q.out_shift, gelu_bits, row_shift, chunks];
             for (word, value) in layout.words.into_iter().zip(words) {
                 bytes[4 * word as usize..][..4].copy_from_slice(&value.to_le_bytes());
             }
-            let cells: &[i8] = bytemuck::cast_slice(&bytes);
-            block.assign(&from_tiles(cells, [CHUNK as usize, columns], [8, 8]));
-        }
-        rows
+            bytes
+        };
+        bias.chunks(columns).zip(q.mult.chunks(columns)).map(object).collect()
     }
 }

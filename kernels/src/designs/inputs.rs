@@ -4,7 +4,7 @@
 use crate::attention::Attention;
 use crate::case::{Data, Source, bytes_of};
 use crate::designs::attention::{AttentionDesign, attention_64x64};
-use crate::designs::gemm::{CHUNK, ColumnBlock, ColumnWords, Numbers, SumsBlock, SumsWords};
+use crate::designs::gemm::{CHUNK, ColumnBlock, ColumnWords, Gemm, Numbers, SumsBlock, SumsWords};
 use crate::designs::mel::{LISTED_MELS, LogMel};
 use crate::designs::rows::{RowOp, RowProgram};
 use crate::float_sums::Finish;
@@ -65,7 +65,7 @@ fn fill(source: &mut Source, bytes: &mut [u8]) {
     bytes.iter_mut().zip(values).for_each(|(to, value)| *to = value as u8);
 }
 
-/// A and B random, and above each B a column block whose factors bring the typical sum to half the output's range.
+/// A and B random, and before each block of columns its column block whose factors bring the typical sum to half the output's range.
 fn product_inputs(product: &Product, source: &mut Source, host: &mut [Vec<u8>]) {
     let gemm = &product.gemm;
     let Numbers::Integers(types) = gemm.numbers else { return float_inputs(product, source, host) };
@@ -88,7 +88,7 @@ fn product_inputs(product: &Product, source: &mut Source, host: &mut [Vec<u8>]) 
     let columns = gemm.n as usize;
     let peaks = vec![4.0 * typical; columns];
     let (gelu_bits, chunks) = (if types.gelu { 12 } else { 0 }, gemm.k / CHUNK);
-    let block = if types.row_scales {
+    let objects = if types.row_scales {
         // A's random bytes are the rows' multipliers, too: half of the greatest is typical.
         let factors = vec![range / (typical * 16384.0); columns];
         let quarter = (range / 4.0) as i64;
@@ -96,7 +96,7 @@ fn product_inputs(product: &Product, source: &mut Source, host: &mut [Vec<u8>]) 
             source.values(columns, -quarter, quarter).into_iter().map(|v| v as f64).collect();
         let row_peaks = vec![4.0 * typical * 32767.0; columns];
         let q = RowRequant::new(&factors, &offsets, &peaks, &row_peaks);
-        ColumnBlock::rows(
+        ColumnBlock::objects(
             product.tile_columns,
             &q.bias,
             &q.columns,
@@ -106,13 +106,12 @@ fn product_inputs(product: &Product, source: &mut Source, host: &mut [Vec<u8>]) 
         let q = Requant::new(&vec![range / typical; columns], &peaks);
         let peak = typical as i64;
         let bias: Vec<i32> = source.values(columns, -peak, peak).into_iter().map(|v| v as i32).collect();
-        ColumnBlock::rows(product.tile_columns, &bias, &q, ColumnWords { gelu_bits, row_shift: 0, chunks })
+        ColumnBlock::objects(product.tile_columns, &bias, &q, ColumnWords { gelu_bits, row_shift: 0, chunks })
     };
-    let cells: Vec<u8> = block.iter().map(|&cell| cell as u8).collect();
-    put_block(product, &cells, 1, &mut host[1]);
+    put_blocks(&objects, &mut host[1]);
 }
 
-/// A and B of bf16 random, of one size, and above each B a column block that asks for a GELU of the sums, which then have a
+/// A and B of bf16 random, of one size, and before each block of columns its column block that asks for a GELU of the sums, which then have a
 /// deviation of about 1.
 fn float_inputs(product: &Product, source: &mut Source, host: &mut [Vec<u8>]) {
     let gemm = &product.gemm;
@@ -125,21 +124,14 @@ fn float_inputs(product: &Product, source: &mut Source, host: &mut [Vec<u8>]) {
     let bias: Vec<f32> = source.values(gemm.n as usize, -4096, 4096).into_iter().map(|v| v as f32).collect();
     let finish = Finish { gelu: true, out: Elem::Bf16 };
     let words = SumsWords { finish, gelu_bits: 12, chunks: gemm.k / CHUNK };
-    let block = SumsBlock::rows(product.tile_columns, &bias, words);
-    let cells = bytes_of(block.as_slice().expect("standard layout"));
-    put_block(product, &cells, 2, &mut host[1]);
+    put_blocks(&SumsBlock::objects(product.tile_columns, &bias, words), &mut host[1]);
 }
 
-/// Puts the rows of a column block, whose cells have `each` bytes, above every B.
-fn put_block(product: &Product, cells: &[u8], each: usize, b: &mut [u8]) {
-    let gemm = &product.gemm;
-    let (stride, columns) = (gemm.b.row_stride as usize * each, gemm.n as usize * each);
-    debug_assert_eq!(cells.len(), CHUNK as usize * columns);
-    for &first in &gemm.b.offsets {
-        for (row, cells) in cells.chunks(columns).enumerate() {
-            let at = first as usize * each + row * stride;
-            b[at..at + columns].copy_from_slice(cells);
-        }
+/// Puts column blocks at their places in B.
+fn put_blocks(blocks: &[Vec<u8>], b: &mut [u8]) {
+    let block_bytes = b.len() / blocks.len();
+    for (place, block) in Gemm::block_order(blocks.len()).enumerate() {
+        b[place * block_bytes..][..blocks[block].len()].copy_from_slice(&blocks[block]);
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{attention_bf16, conv1d, float_sums};
 use half::bf16;
 use kiln_dsl::array::{Design, Tile};
 use kiln_dsl::kernel::Elem;
-use ndarray::{Array2, ArrayView2, Axis, s};
+use ndarray::{Array2, ArrayView2, s};
 use std::ops::ControlFlow;
 
 /// What stopped a runner.
@@ -457,7 +457,7 @@ fn padded<T: bytemuck::Pod + Default>(x: ArrayView2<T>) -> Vec<u8> {
     bytes_of(conv1d::pad(x).as_slice().expect("padded input is dense"))
 }
 
-/// The column block of weights, the weights, and zeros up to the product's K; with the GELU that follows, if one does, and
+/// The column blocks of weights with the weights, as the product takes them; with the GELU that follows, if one does, and
 /// the type of its result.
 fn laid_out(p: &Product, linear: &Linear, gelu: Option<(&Gelu, Elem)>) -> Vec<u8> {
     let gelu_bits = gelu.map_or(0, |(gelu, _)| gelu_bits(gelu));
@@ -467,23 +467,17 @@ fn laid_out(p: &Product, linear: &Linear, gelu: Option<(&Gelu, Elem)>) -> Vec<u8
             let out = gelu.map_or(linear.out.elem(), |(_, out)| out);
             let finish = float_sums::Finish { gelu: gelu.is_some(), out };
             let bias = bias.as_slice().expect("one dimension in standard layout");
-            let block = SumsBlock::rows(p.tile_columns, bias, SumsWords { finish, gelu_bits, chunks });
-            stacked(p, block, weights.mapv(bf16::to_bits))
+            let blocks = SumsBlock::objects(p.tile_columns, bias, SumsWords { finish, gelu_bits, chunks });
+            p.gemm.pack_b(p.tile_columns, &blocks, weights.mapv(bf16::to_bits).view())
         }
         (Weights::I8(weights), finish) => {
             let (bias, requant, row_shift) = finish.columns();
             let words = ColumnWords { gelu_bits, row_shift, chunks };
-            stacked(p, ColumnBlock::rows(p.tile_columns, &bias, requant, words), weights.clone())
+            let blocks = ColumnBlock::objects(p.tile_columns, &bias, requant, words);
+            p.gemm.pack_b(p.tile_columns, &blocks, weights.view())
         }
         (Weights::Bf16(_), _) => panic!("bf16 with multipliers of integers"),
     }
-}
-
-/// A column block, weights below it, and zeros below those.
-fn stacked<T: bytemuck::Pod + Default>(p: &Product, block: Array2<T>, weights: Array2<T>) -> Vec<u8> {
-    let padding = Array2::<T>::default((p.gemm.k as usize - weights.nrows(), weights.ncols()));
-    let rows = ndarray::concatenate![Axis(0), block, weights, padding];
-    bytes_of(rows.as_standard_layout().as_slice().expect("standard layout"))
 }
 
 fn conv_weights(p: &Product, stage: &ConvStage, out: Elem) -> Vec<u8> {

@@ -129,7 +129,6 @@ impl Plan {
         let activation_rows = attention.rows_needed(blocks.rows).max(positions.next_multiple_of(64));
         let (rows_u64, d_u64) = (u64::from(activation_rows), u64::from(d));
         let activation = |width: u32| Operand::dense(rows_u64, width.into());
-        let weights = |k: u32, n: u32| Operand::dense((k + CHUNK).into(), n.into());
         let stream = |half: u64| Operand {
             len: 2 * rows_u64 * d_u64,
             row_stride: d_u64,
@@ -146,13 +145,13 @@ impl Plan {
             };
             product(Gemm { numbers, a, ..p }, device)
         };
-        let gemm = |name: &str, left, out, gelu, [m, k, n]: [u32; 3], [a, b, c]: [Operand; 3]| {
+        let gemm = |name: &str, left, out, gelu, [m, k, n]: [u32; 3], [a, c]: [Operand; 2]| {
             let numbers = if recipe.weights == WeightScales::None {
                 Numbers::Bf16
             } else {
                 Numbers::Integers(Integers { left, out, gelu, row_scales: false })
             };
-            product(Gemm { name: name.into(), numbers, m, k, n, a, b, c }, device)
+            product(Gemm { name: name.into(), numbers, m, k, n, a, c }, device)
         };
 
         let window = |channels: u32| (conv1d::TAPS as u32 * channels).next_multiple_of(CHUNK);
@@ -177,9 +176,9 @@ impl Plan {
             (stream(0), positions)
         };
         let conv1_shape = [conv1_rows, window(mels), d];
-        let conv1_io = [windows(conv1_rows, mels, 1), weights(window(mels), d), conv1_c];
+        let conv1_io = [windows(conv1_rows, mels, 1), conv1_c];
         let conv1 = gemm("conv1_gelu", Left::I16, Elem::I16, true, conv1_shape, conv1_io)?;
-        let conv2_io = || [windows(positions, d, 2), weights(window(d), d), stream(0)];
+        let conv2_io = || [windows(positions, d, 2), stream(0)];
         let conv2 = two_convs
             .then(|| gemm("conv2_gelu", Left::I16, Elem::I16, true, [positions, window(d), d], conv2_io()));
 
@@ -189,10 +188,10 @@ impl Plan {
         let row_program = RowProgram::fitted(d, positions, recipe.norm, device)?;
         let rows = |name: &str, op| row_program.design(name, op, activation_rows);
         let square = [positions, d, d];
-        let project_io = [activation(d), weights(d, 3 * d), activation(3 * d)];
-        let out_io = [activation(d), weights(d, d), stream(1)];
-        let fc1_io = [activation(d), weights(d, ffn), activation(ffn)];
-        let fc2_io = [activation(ffn), weights(ffn, d), stream(1)];
+        let project_io = [activation(d), activation(3 * d)];
+        let out_io = [activation(d), stream(1)];
+        let fc1_io = [activation(d), activation(ffn)];
+        let fc2_io = [activation(ffn), stream(1)];
         Ok(Plan {
             config: config.clone(),
             rows: activation_rows,

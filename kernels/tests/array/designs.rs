@@ -26,7 +26,6 @@ fn plain_gemm(m: u32, k: u32, n: u32, out: Elem) -> Gemm {
         k,
         n,
         a: Operand::dense(m.into(), k.into()),
-        b: Operand::dense((k + CHUNK).into(), n.into()),
         c: Operand::dense(m.into(), n.into()),
     }
 }
@@ -49,11 +48,10 @@ fn gemm_i8(m: u32, k: u32, n: u32, out: Elem) -> SimReport {
     let mut a_rows = Array2::<i8>::zeros((rows, k as usize));
     a_rows.slice_mut(s![..m as usize, ..]).assign(&a);
     let words = ColumnWords { gelu_bits: 0, row_shift: 0, chunks: k / CHUNK };
-    let b_rows =
-        ndarray::concatenate![ndarray::Axis(0), ColumnBlock::rows(tile.n, &bias.to_vec(), &q, words), b];
+    let blocks = ColumnBlock::objects(tile.n, &bias.to_vec(), &q, words);
     let mut host = [
         bytes_of(a_rows.as_slice().unwrap()),
-        bytes_of(b_rows.as_standard_layout().as_slice().unwrap()),
+        gemm.pack_b(tile.n, &blocks, b.view()),
         vec![0x77; rows * n as usize * out.bytes() as usize],
     ];
     let report = runner::run(&design, &mut host).unwrap_or_else(|e| panic!("{e}"));
@@ -181,9 +179,8 @@ fn the_array_never_writes_past_the_last_row() {
     let (tile, design) = spec.fitted(Device::npu1()).unwrap_or_else(|e| panic!("{e}"));
     let q = Requant { acc_shift: 0, mult: vec![1 << 14; 192], out_shift: 14 };
     let words = ColumnWords { gelu_bits: 0, row_shift: 0, chunks: 1 };
-    let block = ColumnBlock::rows(tile.n, &[0; 192], &q, words);
-    let b = ndarray::concatenate![ndarray::Axis(0), block, Array2::ones((64, 192))];
-    let b = bytes_of(b.as_standard_layout().as_slice().expect("standard layout"));
+    let blocks = ColumnBlock::objects(tile.n, &[0; 192], &q, words);
+    let b = spec.pack_b(tile.n, &blocks, Array2::<i8>::ones((64, 192)).view());
     let mut host = [vec![1; 300 * 64], b, vec![0x77; 301 * 192]];
     runner::run(&design, &mut host).unwrap_or_else(|e| panic!("{e}"));
     assert!(host[2][300 * 192..].iter().all(|&b| b == 0x77));

@@ -2,13 +2,12 @@
 //! every product of an encoder with the same tile.
 
 use super::{CHUNK, CoreTile, Ends, STACK_BYTES};
+use crate::case::bytes_of;
 use crate::designs::cores;
 use crate::float_sums::{self, Finish};
 use crate::matmul_bf16::{Bf16Matmul, Out, matmul_bf16};
-use crate::tiles::from_tiles;
 use kiln_dsl::array::{Arg, DesignBuilder, MemType, Port, View, WordRef};
 use kiln_dsl::kernel::{Elem, Kernel, verify};
-use ndarray::{Array2, Axis};
 use std::sync::Arc;
 
 /// What a core does for a block of columns.
@@ -35,27 +34,24 @@ impl SumsBlock {
         SumsBlock { words: [n, n + 1, n + 2] }
     }
 
-    /// The 64 rows above B, for tiles of `n` columns, in halves. The mem tile cuts these rows into 8x4 tiles as it does those
-    /// of B, so they are written the other way round.
+    /// The objects of all blocks of `n` columns, each as many bytes as a chunk of B.
     ///
     /// # Panics
     /// When the length of `bias` is not a multiple of `n`.
-    pub fn rows(n: u32, bias: &[f32], words: SumsWords) -> Array2<u16> {
+    pub fn objects(n: u32, bias: &[f32], words: SumsWords) -> Vec<Vec<u8>> {
         let columns = n as usize;
         assert!(bias.len().is_multiple_of(columns), "columns by {n}");
         let finish = Finish::ALL.iter().position(|f| *f == words.finish).expect("all are listed");
-        let mut rows = Array2::zeros((CHUNK as usize, bias.len()));
-        for (bias, mut block) in bias.chunks(columns).zip(rows.axis_chunks_iter_mut(Axis(1), columns)) {
+        let object = |bias: &[f32]| {
             let mut all = vec![0u32; CHUNK as usize * columns / 2];
             all.iter_mut().zip(bias).for_each(|(to, bias)| *to = bias.to_bits());
             let values = [finish as u32, words.gelu_bits, words.chunks];
             for (word, value) in SumsBlock::layout(n).words.into_iter().zip(values) {
                 all[word as usize] = value;
             }
-            let cells: &[u16] = bytemuck::cast_slice(&all);
-            block.assign(&from_tiles(cells, [CHUNK as usize, columns], [8, 4]));
-        }
-        rows
+            bytes_of(&all)
+        };
+        bias.chunks(columns).map(object).collect()
     }
 }
 
