@@ -344,7 +344,7 @@ impl<'k> BlockOf<'k> {
 }
 
 /// Each row's greatest lane of a 4x8 tile, in all of the row's lanes.
-fn row_maxima<'k>(tile: Vector<'k, i16, 32>) -> Vector<'k, i16, 32> {
+pub(crate) fn row_maxima<'k>(tile: Vector<'k, i16, 32>) -> Vector<'k, i16, 32> {
     // Words of two lanes, transposed: group g of 128 bits has word g of each row.
     let words = tile.shuffle(tile, T32_4X4);
     let halves = |v: Vector<'k, i16, 32>| v.shuffle(v, T128_4X2_LO).max(v.shuffle(v, T128_4X2_HI));

@@ -1,14 +1,15 @@
 //! Every kernel at the shapes that are listed, run and tested.
 
 use crate::attention::{self, AttentionShape};
+use crate::attention_normalised::{self, NormalisedShape};
 use crate::case::Entry;
 use crate::matmul::{Block, Left, MatmulShape, Product};
 use crate::matmul_bf16::{Bf16Matmul, Out};
 use crate::matmul_whole::{Form, WholeMatmul};
 use crate::mel::{bands, spectrum};
 use crate::{
-    attention_bf16, copy, float_sums, gelu, layernorm, matmul, matmul_bf16, matmul_whole, relu, requantise,
-    residual_add, softmax, transpose, zero,
+    attention_bf16, copy, float_sums, gelu, gelu_table, layernorm, matmul, matmul_bf16, matmul_whole, relu,
+    requantise, residual_add, softmax, transpose, zero,
 };
 use kiln_dsl::kernel::Elem;
 
@@ -75,6 +76,18 @@ pub fn catalogue() -> Vec<Entry> {
     }
     entries.push(matmul_bf16::entry(Bf16Matmul { m: 64, k: 64, n: 64, out: Out::Bf16 }));
     entries.push(matmul_bf16::entry(Bf16Matmul { m: 32, k: 32, n: 32, out: Out::F32 }));
+    // What the tiny encoder's designs call in the design document's scheme.
+    let shape = NormalisedShape { rows: 16, dims: 64, keys: 1536 };
+    entries.extend([
+        attention_normalised::entry_start(shape),
+        attention_normalised::entry_score(shape),
+        attention_normalised::entry_normalise(shape),
+        attention_normalised::entry_mix(shape),
+        attention_normalised::entry_finish(shape),
+        gelu_table::entry(4096),
+        layernorm::entry_bytes(1, 384),
+        residual_add::entry_i8(1536),
+    ]);
     let spectra = spectrum::SpectrumShape::WHISPER;
     entries.push(spectrum::entry(spectra));
     entries.extend([80, 128].map(|mels| bands::entry(bands::shape(spectra.bins, mels))));

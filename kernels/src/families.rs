@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use kiln_dsl::kernel::Elem;
 
 use crate::attention::{self, AttentionShape};
+use crate::attention_normalised::{self, NormalisedShape};
 use crate::case::{Data, Entry, Source};
 use crate::float_sums::Finish;
 use crate::matmul::{Block, Left, MatmulShape, Product};
@@ -12,8 +13,8 @@ use crate::matmul_bf16::{Bf16Matmul, Out};
 use crate::mel::bands::{self, BandsShape};
 use crate::mel::spectrum::{self, SpectrumShape};
 use crate::{
-    attention_bf16, copy, float_sums, gelu, layernorm, matmul, matmul_bf16, relu, requantise, residual_add,
-    softmax, transpose, zero,
+    attention_bf16, copy, float_sums, gelu, gelu_table, layernorm, matmul, matmul_bf16, relu, requantise,
+    residual_add, softmax, transpose, zero,
 };
 
 /// Kernels that differ in sizes and types only.
@@ -31,7 +32,7 @@ impl std::fmt::Debug for Family {
 }
 
 /// Every family, by name. Sizes are small enough that a kernel with its data fits L1 many times over.
-pub const FAMILIES: [Family; 24] = [
+pub const FAMILIES: [Family; 32] = [
     Family { name: "attention_bf16_block", draw: |sizes| attention_bf16::entry_block(sizes.attention()) },
     Family { name: "attention_bf16_finish", draw: |sizes| attention_bf16::entry_finish(sizes.attention()) },
     Family { name: "attention_bf16_start", draw: |sizes| attention_bf16::entry_start(sizes.attention()) },
@@ -43,9 +44,14 @@ pub const FAMILIES: [Family; 24] = [
     Family { name: "attention_start", draw: |sizes| attention::entry_start(sizes.attention()) },
     Family { name: "copy", draw: |sizes| copy::entry(sizes.by(32, 64)) },
     Family { name: "gelu", draw: |sizes| gelu::entry(sizes.by(32, 40)) },
+    Family { name: "gelu_table", draw: |sizes| gelu_table::entry(sizes.by(32, 40)) },
     Family {
         name: "layernorm",
         draw: |sizes| layernorm::entry(sizes.by(1, 4), sizes.by(32, 12), sizes.activation()),
+    },
+    Family {
+        name: "layernorm_bytes",
+        draw: |sizes| layernorm::entry_bytes(sizes.by(1, 4), sizes.by(32, 12)),
     },
     Family { name: "layernorm_rows", draw: |sizes| layernorm::entry_rows(sizes.by(1, 4), sizes.by(64, 6)) },
     Family {
@@ -65,6 +71,17 @@ pub const FAMILIES: [Family; 24] = [
         name: "mel_spectrum",
         draw: |sizes| spectrum::entry(SpectrumShape { samples: sizes.by(4, 30), bins: sizes.by(2, 8) }),
     },
+    Family {
+        name: "normalised_finish",
+        draw: |sizes| attention_normalised::entry_finish(sizes.normalised()),
+    },
+    Family { name: "normalised_mix", draw: |sizes| attention_normalised::entry_mix(sizes.normalised()) },
+    Family { name: "normalised_score", draw: |sizes| attention_normalised::entry_score(sizes.normalised()) },
+    Family {
+        name: "normalised_softmax",
+        draw: |sizes| attention_normalised::entry_normalise(sizes.normalised()),
+    },
+    Family { name: "normalised_start", draw: |sizes| attention_normalised::entry_start(sizes.normalised()) },
     // relu_i8 takes its length at run time: one kernel, whose cases are its shapes.
     Family { name: "relu", draw: |sizes| relu::entry_i32(sizes.by(16, 64)) },
     Family {
@@ -76,6 +93,7 @@ pub const FAMILIES: [Family; 24] = [
         draw: |sizes| requantise::entry_rows(sizes.by(4, 8), sizes.by(8, 8), sizes.activation()),
     },
     Family { name: "residual_add", draw: |sizes| residual_add::entry(sizes.by(32, 40)) },
+    Family { name: "residual_add_i8", draw: |sizes| residual_add::entry_i8(sizes.by(32, 40)) },
     Family { name: "softmax", draw: |sizes| softmax::entry(sizes.by(1, 4), sizes.by(32, 16)) },
     Family {
         name: "sums_finish",
@@ -135,6 +153,10 @@ impl Sizes {
 
     fn attention(&mut self) -> AttentionShape {
         AttentionShape { rows: self.by(16, 6), dims: self.by(8, 12) }
+    }
+
+    fn normalised(&mut self) -> NormalisedShape {
+        NormalisedShape { rows: self.by(4, 8), dims: self.by(8, 10), keys: self.by(64, 6) }
     }
 
     fn bands(&mut self) -> BandsShape {

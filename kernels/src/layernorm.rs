@@ -14,7 +14,7 @@ use crate::fixed::{ReciprocalTable, RsqrtTable};
 use crate::float;
 use crate::requantise::{ROW_BLOCK, row_block};
 use half::bf16;
-use kiln_dsl::kernel::build::{Acc32, Accum, Buf, Builder, Carried, Loadable, Scalar, ToVector};
+use kiln_dsl::kernel::build::{Acc32, Accum, Buf, Builder, Carried, Loadable, Scalar, ToVector, Vector};
 use kiln_dsl::kernel::{Elem, Kernel};
 use kiln_dsl::num::{Rounding, Saturation};
 use ndarray::{Array2, ArrayView2, Axis};
@@ -214,11 +214,28 @@ pub fn layernorm(rows: u32, d: u32, elem: Elem) -> Kernel {
     }
 }
 
+/// Rows that are normalised.
+#[derive(Clone, Copy)]
+enum Stream<'k> {
+    Words(Buf<'k, i16>),
+    Bytes(Buf<'k, i8>),
+}
+
+impl<'k> Stream<'k> {
+    /// 32 elements in 16 bits.
+    fn load(self, index: Scalar<'k>) -> Vector<'k, i16, 32> {
+        match self {
+            Stream::Words(x) => x.load::<32>(index),
+            Stream::Bytes(x) => x.load::<32>(index).unpack(),
+        }
+    }
+}
+
 /// The norm of rows inside a kernel: its inputs and table, declared in the order of the parameters.
 struct Norm<'k> {
     k: &'k Builder,
     d: u32,
-    x: Buf<'k, i16>,
+    x: Stream<'k>,
     gain: Buf<'k, i16>,
     beta: Buf<'k, i32>,
     shift: Scalar<'k>,
@@ -226,8 +243,13 @@ struct Norm<'k> {
 }
 
 impl<'k> Norm<'k> {
+    /// Of rows of i16.
     fn declare(k: &'k Builder, rows: u32, d: u32) -> Norm<'k> {
-        let (x, gain) = (k.input("x", [rows, d]), k.input("gain", [d]));
+        Norm::of(k, Stream::Words(k.input("x", [rows, d])), d)
+    }
+
+    fn of(k: &'k Builder, x: Stream<'k>, d: u32) -> Norm<'k> {
+        let gain = k.input("gain", [d]);
         let (beta, shift) = (k.input("beta", [d]), k.input::<i32>("shift", [8]).get(0));
         Norm { k, d, x, gain, beta, shift, columns: k.constant(d as i32) }
     }
@@ -243,7 +265,7 @@ impl<'k> Norm<'k> {
     ) -> C {
         let &Norm { k, d, x, gain, beta, columns, .. } = self;
         let (steps, square_bits) = (d / LANES, square_bits(d as usize));
-        let load = |column| x.load::<32>(row * d + column);
+        let load = |column| x.load(row * d + column);
         let least = k.splat::<i16, 32>(i32::from(i16::MIN));
         let greatest = k.splat::<i16, 32>(i32::from(i16::MAX));
         let start = (k.acc_zeros::<Acc32, 32>(), least, greatest);
@@ -358,6 +380,32 @@ pub fn layernorm_rows(rows: u32, d: u32) -> Kernel {
     ))
 }
 
+/// The kernel: [`reference_i8`] of `rows` rows of `d` columns, where the stream is bytes: `x` is i8. The other parameters are
+/// [`layernorm`]'s.
+///
+/// # Panics
+/// When `d` is not a multiple of 32 up to [`MAX_COLUMNS`].
+pub fn layernorm_bytes(rows: u32, d: u32) -> Kernel {
+    assert!(
+        d.is_multiple_of(LANES) && rows * d > 0 && d <= MAX_COLUMNS,
+        "layernorm of {d} columns: expected n x 32 <= {MAX_COLUMNS}"
+    );
+    let name = format!("layernorm_bytes_{rows}x{d}");
+    Kernel::build(&name, Rounding::ConvEven, Saturation::On, |k: &Builder| {
+        let norm = Norm::of(k, Stream::Bytes(k.input("x", [rows, d])), d);
+        let out = k.output::<i8>("out", [rows, d]);
+        let rsqrt = RsqrtTable::declare(k);
+        k.for_n(rows, |row| {
+            let nothing: [Scalar; 0] = [];
+            norm.row(&rsqrt, row, nothing, |column, sum, nothing| {
+                out.store(row * d + column, sum.srs::<i8>(norm.shift));
+                nothing
+            });
+        });
+    })
+    .with_doc(&format!("out[{rows}, {d}] i8 = layer norm of x[{rows}, {d}] i8, times gain plus beta."))
+}
+
 /// The sum of all lanes, wrapping.
 fn total<'k>(lanes: Accum<'k, Acc32, 32>) -> Scalar<'k> {
     let lanes = lanes.srs::<i32>(0);
@@ -386,6 +434,19 @@ fn arguments(x: Array2<i16>, norm: &LayerNorm, out: usize, locals: usize) -> Vec
     ];
     args.extend((0..locals).map(|_| Arg::Local));
     args
+}
+
+/// [`layernorm_bytes`] with its test cases.
+pub fn entry_bytes(rows: u32, d: u32) -> Entry {
+    Entry::new(layernorm_bytes(rows, d), move |source| {
+        let (_, norm) = random(source, rows, d);
+        let amplitude = [1, 30, 127][source.number(0, 2) as usize];
+        let x = source.matrix::<i8>([rows as usize, d as usize], [-amplitude - 1, amplitude]);
+        let out = bytes_of(&reference_i8(x.mapv(i16::from).view(), &norm).into_raw_vec_and_offset().0);
+        let mut args = arguments(Array2::zeros((0, 0)), &norm, out.len(), 1);
+        args[0] = Arg::Bytes(bytes_of(&x.into_raw_vec_and_offset().0));
+        Case { args, expected: vec![(4, out)] }
+    })
 }
 
 /// [`layernorm_rows`] with its test cases.

@@ -5,6 +5,7 @@
 
 pub mod attention;
 pub mod attention_bf16;
+pub mod attention_normalised;
 pub mod case;
 pub mod catalogue;
 pub mod conv1d;
@@ -15,8 +16,10 @@ pub mod fixed;
 pub mod float;
 pub mod float_sums;
 pub mod gelu;
+pub mod gelu_table;
 pub mod layernorm;
 pub mod layout;
+mod made_table;
 pub mod matmul;
 pub mod matmul_bf16;
 pub mod matmul_whole;

@@ -1,4 +1,4 @@
-//! Residual addition of two i16 tensors of different scales: `out = sat16(srs(x * mx + y * my, shift))`.
+//! Residual addition of two tensors of different scales: `out = sat(srs(x * mx + y * my, shift))`, all i16 or all i8.
 
 use crate::case::{Arg, Case, Entry, Source, bytes_of};
 use kiln_dsl::kernel::Kernel;
@@ -6,7 +6,7 @@ use kiln_dsl::kernel::build::{Acc32, Builder};
 use kiln_dsl::num::{Rounding, Saturation};
 use ndarray::{Array, ArrayView, Dimension};
 
-use crate::fixed::{saturate_i16, srs};
+use crate::fixed::{saturate_i8, saturate_i16, srs};
 
 /// The two multipliers and the shift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,18 @@ pub fn reference<D: Dimension>(
     ndarray::Zip::from(x).and(y).map_collect(|&x, &y| add.apply(x, y))
 }
 
+/// The sum of `x` and `y` in bytes, element by element: of a stream of bytes.
+///
+/// # Panics
+/// When the shapes differ.
+pub fn reference_i8<D: Dimension>(
+    x: ArrayView<i16, D>,
+    y: ArrayView<i16, D>,
+    add: &ResidualAdd,
+) -> Array<i8, D> {
+    reference(x, y, add).mapv(|sum| saturate_i8(sum.into()))
+}
+
 /// Lanes that one step takes.
 const LANES: u32 = 32;
 
@@ -82,22 +94,57 @@ pub fn residual_add(len: u32) -> Kernel {
     .with_doc(&format!("out = sat16(srs(x * scale[0] + y * scale[1], scale[2])), {len} elements of i16."))
 }
 
+/// The kernel: [`reference_i8`] of `len` elements, all i8; `scale` as in [`residual_add`].
+///
+/// # Panics
+/// When `len` is not a multiple of 32.
+pub fn residual_add_i8(len: u32) -> Kernel {
+    assert!(len.is_multiple_of(LANES) && len > 0, "residual_add of {len} bytes: expected a multiple of 32");
+    Kernel::build(&format!("residual_add_i8_{len}"), Rounding::ConvEven, Saturation::On, |k: &Builder| {
+        let x = k.input::<i8>("x", [len]);
+        let y = k.input::<i8>("y", [len]);
+        let scale = k.input::<i32>("scale", [8]);
+        let out = k.output::<i8>("out", [len]);
+        let mult_x = k.splat::<i16, 32>(scale.get(0));
+        let mult_y = k.splat::<i16, 32>(scale.get(1));
+        let shift = scale.get(2);
+        k.pipelined(1).for_step(0, len, LANES, |i| {
+            let [x, y] = [x, y].map(|term| term.load::<32>(i).unpack());
+            out.store(i, x.times::<Acc32, i16>(mult_x).mac(y, mult_y).srs::<i8>(shift));
+        });
+    })
+    .with_doc(&format!("out = sat8(srs(x * scale[0] + y * scale[1], scale[2])), {len} elements of i8."))
+}
+
+/// Random terms in `range`, a random addition, and its `scale`.
+fn random(source: &mut Source, len: u32, range: [i64; 2]) -> ([Vec<i16>; 2], ResidualAdd, Arg) {
+    let terms = [(); 2].map(|()| {
+        source.values(len as usize, range[0], range[1]).into_iter().map(|v| v as i16).collect::<Vec<_>>()
+    });
+    let mut mult = || source.number(0, 1 << 14) as i16;
+    let add = ResidualAdd { mult_x: mult(), mult_y: mult(), shift: source.number(0, 30) as u32 };
+    let scale = bytes_of(&[add.mult_x.into(), add.mult_y.into(), add.shift as i32, 0, 0, 0, 0, 0]);
+    (terms, add, Arg::Bytes(scale))
+}
+
+/// [`residual_add_i8`] with its test cases.
+pub fn entry_i8(len: u32) -> Entry {
+    Entry::new(residual_add_i8(len), move |source| {
+        let ([x, y], add, scale) = random(source, len, [-128, 127]);
+        let out = reference_i8(ArrayView::from(&x), ArrayView::from(&y), &add).to_vec();
+        let bytes = |term: &[i16]| Arg::Bytes(term.iter().map(|&v| v as u8).collect());
+        let args = vec![bytes(&x), bytes(&y), scale, Arg::Bytes(vec![0; out.len()])];
+        Case { args, expected: vec![(3, bytes_of(&out))] }
+    })
+}
+
 /// The kernel with its test cases.
 pub fn entry(len: u32) -> Entry {
     Entry::new(residual_add(len), move |source| {
-        let vector = |source: &mut Source| -> Vec<i16> {
-            source.values(len as usize, -32768, 32767).into_iter().map(|v| v as i16).collect()
-        };
-        let (x, y) = (vector(source), vector(source));
-        let mut mult = || source.number(0, 1 << 14) as i16;
-        let add = ResidualAdd { mult_x: mult(), mult_y: mult(), shift: source.number(0, 30) as u32 };
+        let ([x, y], add, scale) = random(source, len, [-32768, 32767]);
         let out = reference(ArrayView::from(&x), ArrayView::from(&y), &add);
-        let args = vec![
-            Arg::Bytes(bytes_of(&x)),
-            Arg::Bytes(bytes_of(&y)),
-            Arg::Bytes(bytes_of(&[add.mult_x.into(), add.mult_y.into(), add.shift as i32, 0, 0, 0, 0, 0])),
-            Arg::Bytes(vec![0; x.len() * 2]),
-        ];
+        let [args_x, args_y] = [&x, &y].map(|term| Arg::Bytes(bytes_of(term)));
+        let args = vec![args_x, args_y, scale, Arg::Bytes(vec![0; x.len() * 2])];
         Case { args, expected: vec![(3, bytes_of(&out.to_vec()))] }
     })
 }

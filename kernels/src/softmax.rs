@@ -54,14 +54,18 @@ pub fn reference(t: ArrayView2<i16>, valid: usize) -> Array2<i16> {
     p
 }
 
-/// Probabilities `p[M, N]` in Q7, as bytes, of scores in steps of `scale` (natural logarithm): the design document's
-/// softmax, whose smallest probability is 1/256 before it rounds to zero.
+/// Exponentials of the design document's softmax, Q15, of scores of 8 bits in steps of `scale` (natural logarithm): entry
+/// `i` is that of a score `i` steps below the row's maximum.
+pub fn exponentials(scale: f64) -> [i16; 256] {
+    std::array::from_fn(|i| (32767.0 * (-scale * i as f64).exp()).round() as i16)
+}
+
+/// Probabilities `p[M, N]` in Q7, as bytes, by a table of [`exponentials`]: the design document's softmax, whose smallest
+/// probability is 1/256 before it rounds to zero.
 ///
 /// # Panics
 /// When a row is longer than 2^15 (the sum's 30 bits).
-pub fn reference_i8(t: ArrayView2<i16>, scale: f64) -> Array2<i16> {
-    let table: Vec<i16> =
-        (0..256).map(|i| (32767.0 * (-scale * f64::from(i)).exp()).round() as i16).collect();
+pub fn reference_i8(t: ArrayView2<i16>, table: &[i16; 256]) -> Array2<i16> {
     let mut p = Array2::zeros(t.dim());
     for (t, mut p) in t.axis_iter(Axis(0)).zip(p.axis_iter_mut(Axis(0))) {
         let max = t.iter().copied().fold(i16::MIN, i16::max);

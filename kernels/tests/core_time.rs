@@ -124,3 +124,38 @@ fn row_wise_kernels() {
         &[(softmax, t(2360, 2016)), (layernorm, t(1160, 576)), (gelu, t(1200, 896))],
     );
 }
+
+#[test]
+fn kernels_of_plain_bytes() {
+    let names = [
+        "normalised_score_16x64x1536",
+        "normalised_softmax_16x64x1536",
+        "normalised_mix_16x64x1536",
+        "gelu_table_4096",
+        "layernorm_bytes_1x384",
+        "residual_add_i8_1536",
+    ];
+    let [score, softmax, mix, gelu, norm, add] = names;
+    assert_times(
+        Compiler::Peano,
+        &[
+            (score, t(365, 288)),
+            (softmax, t(33161, 29184)),
+            (mix, t(358, 256)),
+            (gelu, t(1796, 1152)),
+            (norm, t(332, 144)),
+            (add, t(164, 96)),
+        ],
+    );
+    assert_times(
+        Compiler::Ideal,
+        &[
+            (score, t(365, 288)),
+            (softmax, t(33137, 29184)),
+            (mix, t(358, 256)),
+            (gelu, t(1291, 1152)),
+            (norm, t(310, 144)),
+            (add, t(118, 96)),
+        ],
+    );
+}

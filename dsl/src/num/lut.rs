@@ -72,6 +72,17 @@ pub fn table_entry(bytes: &[u8], elem: Elem, index: u32) -> i32 {
     }
 }
 
+/// Whether the line of entry `index` of a packed table holds it twice, as every lane wants to find it.
+///
+/// # Panics
+/// When `index` is not below [`entries`].
+pub fn is_twice(bytes: &[u8], elem: Elem, index: u32) -> bool {
+    let (per_line, slot) = (values_per_line(elem), slot_bytes(elem));
+    let at = (index / per_line * LINE_BYTES + index % per_line * slot) as usize;
+    let other = at + LINE_BYTES as usize / 2;
+    bytes[at..at + slot as usize] == bytes[other..other + slot as usize]
+}
+
 /// Whether both copies of every line agree and whole lines are present, as the hardware needs.
 pub fn is_well_formed(bytes: &[u8]) -> bool {
     !bytes.is_empty()

@@ -12,7 +12,7 @@ use crate::fixed::{saturate_i8, saturate_i16};
 use crate::layernorm::LayerNorm;
 use crate::requantise::Requant;
 use crate::residual_add::ResidualAdd;
-use crate::{attention, attention_bf16, conv1d, float, gelu, layernorm, residual_add, softmax};
+use crate::{attention, attention_bf16, conv1d, float, gelu, gelu_table, layernorm, residual_add, softmax};
 
 /// Told every intermediate tensor with its name: those of [`super::reference::Observer`], after `mel` (time-major).
 /// [`QuantModel::scale`] knows the value of a step of each.
@@ -174,8 +174,9 @@ fn mix_heads(
                     i16::from(saturate_i8(scores.apply(acc, 0)))
                 });
                 seen(&format!("head{head}.scores"), Tensor::I16(scores.view()));
+                let table = softmax::exponentials(*score_scale);
                 let probs =
-                    gemm::by_rows(scores.view(), scores.ncols(), |t| softmax::reference_i8(t, *score_scale));
+                    gemm::by_rows(scores.view(), scores.ncols(), |t| softmax::reference_i8(t, &table));
                 seen(&format!("head{head}.probs"), Tensor::I16(probs.view()));
                 mix(probs.view(), v, context)
             }
@@ -206,8 +207,11 @@ fn normalise(x: &Activation, norm: &LayerNorm, out: Number) -> Activation {
 }
 
 fn add(x: &Activation, y: &Activation, terms: &ResidualAdd, out: Number) -> Activation {
-    let sum = residual_add::reference(x.widened().view(), y.widened().view(), terms);
-    Activation::narrowed(sum, out)
+    let (x, y) = (x.widened(), y.widened());
+    if out == Number::I8 {
+        return Activation::I8(residual_add::reference_i8(x.view(), y.view(), terms));
+    }
+    Activation::narrowed(residual_add::reference(x.view(), y.view(), terms), out)
 }
 
 /// A matrix.
@@ -268,7 +272,7 @@ fn gelu_all(x: &Activation, by: &Gelu, out: Number) -> Activation {
             Activation::narrowed(y, out)
         }
         (Gelu::Table { table, .. }, Activation::I8(x)) => {
-            Activation::I8(x.mapv(|v| table[(i16::from(v) + 128) as usize]))
+            Activation::I8(gelu_table::reference(x.view(), table))
         }
         (_, x) => panic!("{:?} into a GELU of another type", x.view()),
     }

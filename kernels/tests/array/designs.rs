@@ -276,7 +276,9 @@ fn every_kernel_alone_on_a_core_gives_its_reference() {
         }
     }
     // Their tables ask for banks that their data, twice, takes.
-    assert!(left_out.iter().all(|name| name.starts_with("attention_block")), "{left_out:?}");
+    let too_big = ["attention_block", "normalised_softmax"];
+    let known = |name: &String| too_big.iter().any(|kernel| name.starts_with(kernel));
+    assert!(left_out.iter().all(known), "{left_out:?}");
 }
 
 /// A core calls a kernel as often as it is told; what only writes its outputs gives the same each time.

@@ -60,7 +60,7 @@ impl LookupPlan {
     }
 
     /// Looks all lanes of `indices` up in `first`, a table of at least one line, and checks each
-    /// entry read against `second`.
+    /// entry read against `second`, and that the lines of both hold it twice.
     ///
     /// # Errors
     /// The entry that differs.
@@ -71,7 +71,8 @@ impl LookupPlan {
             let index = i64::from(lane(self.index, indices, i) >> self.step_log2.min(31));
             let entry = (index + i64::from(self.bias)).clamp(0, last) as u32;
             let value = lut::table_entry(first, self.entry, entry);
-            if value != lut::table_entry(second, self.entry, entry) {
+            let twice = [first, second].iter().all(|table| lut::is_twice(table, self.entry, entry));
+            if !twice || value != lut::table_entry(second, self.entry, entry) {
                 return Err(entry);
             }
             out.0[i * size..(i + 1) * size].copy_from_slice(&value.to_le_bytes()[..size]);

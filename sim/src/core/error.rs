@@ -192,8 +192,10 @@ pub enum RunError {
         /// The read.
         site: Box<Site>,
     },
-    /// The two copies of a parallel lookup's table differ.
-    #[error("{site}: tables {first} and {second} of the lookup differ in entry {entry}")]
+    /// The two copies of a parallel lookup's table differ, or the halves of a line.
+    #[error(
+        "{site}: tables {first} and {second} of the lookup differ in entry {entry}, or hold it once in a line and not twice"
+    )]
     TablesDiffer {
         /// The lookup.
         site: Box<Site>,

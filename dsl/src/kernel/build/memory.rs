@@ -6,6 +6,7 @@ use super::{Builder, Draft, IntoScalar, Scalar, Vector};
 use crate::kernel::ir::{Address, Layout, Loc, Param, ParamId, ParamKind};
 use crate::kernel::ops::Opcode;
 use crate::kernel::types::Type;
+use crate::num::lut;
 use std::marker::PhantomData;
 
 /// Alignment of every memory parameter: one 256-bit access.
@@ -99,11 +100,26 @@ impl Builder {
     #[track_caller]
     pub fn lookup_tables<E: Element>(&self, name: &str, values: &[i32], banks: [u8; 2]) -> [Buf<'_, E>; 2] {
         let loc = Loc::caller();
-        let packed = crate::num::lut::pack_table(values, E::ELEM);
+        let packed = lut::pack_table(values, E::ELEM);
         ["ab", "cd"].map(|half| {
             let layout = Layout::RowMajor(vec![packed.len() as u32 / E::ELEM.bytes()]);
             let name = format!("{name}_{half}");
             let buf = self.memory(&name, ParamKind::Table(packed.clone()), layout, loc.clone());
+            buf.bank(banks[usize::from(half == "cd")])
+        })
+    }
+
+    /// Two copies of a lookup table of `entries` values, in banks `banks`, that the kernel makes before it looks
+    /// anything up: in each copy, lines of 16 bytes of values and the same 16 again, values of 8 bits widened to 16
+    /// (`num::lut`).
+    #[track_caller]
+    pub fn scratch_tables<E: Element>(&self, name: &str, entries: u32, banks: [u8; 2]) -> [Buf<'_, E>; 2] {
+        let loc = Loc::caller();
+        let lines = entries.div_ceil(lut::values_per_line(E::ELEM));
+        let len = lines * lut::LINE_BYTES / E::ELEM.bytes();
+        ["ab", "cd"].map(|half| {
+            let (name, layout) = (format!("{name}_{half}"), Layout::RowMajor(vec![len]));
+            let buf = self.memory(&name, ParamKind::Scratch, layout, loc.clone());
             buf.bank(banks[usize::from(half == "cd")])
         })
     }

@@ -8,7 +8,7 @@ use super::error::Report;
 use super::problem::Problem;
 use super::scalar::Facts;
 use crate::kernel::access::access;
-use crate::kernel::ir::{BlockId, Kernel, OpData, OpId, ParamKind};
+use crate::kernel::ir::{BlockId, Imm, Kernel, OpData, OpId, ParamKind};
 use crate::kernel::ops::{Effect, spec};
 
 /// Bytes from a parameter's start, end excluded.
@@ -44,7 +44,18 @@ impl Walk<'_, '_, '_> {
     }
 
     fn access(&mut self, id: OpId, op: &OpData) {
-        let Some((at, bytes)) = self.reach(op) else { return };
+        if let (Imm::Lookup { second, .. }, Some(first)) = (&op.imm, &op.address) {
+            for table in [first.param, *second] {
+                let end = i128::from(self.kernel.param(table).bytes());
+                self.touch(id, op, table.index(), (0, end));
+            }
+        } else if let Some((at, bytes)) = self.reach(op) {
+            self.touch(id, op, at, bytes);
+        }
+    }
+
+    /// A store to some bytes of a parameter, or a read of some of them.
+    fn touch(&mut self, id: OpId, op: &OpData, at: usize, bytes: Bytes) {
         let param = self.kernel.param(crate::kernel::ParamId(at as u32));
         if !matches!(param.kind, ParamKind::Out | ParamKind::Scratch) {
             return;

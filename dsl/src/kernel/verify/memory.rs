@@ -183,9 +183,15 @@ impl Check<'_> {
         for p in [first, second_param] {
             self.table(p, report);
         }
-        let (ParamKind::Table(a), ParamKind::Table(b)) = (&first.kind, &second_param.kind) else { return };
+        let copies = match (&first.kind, &second_param.kind) {
+            (ParamKind::Table(a), ParamKind::Table(b)) => a == b,
+            // What the kernel writes there is for the simulator to compare.
+            (a, b) if is_made(a) && is_made(b) => first.bytes() == second_param.bytes(),
+            (a, b) if is_made(a) || is_made(b) => false,
+            _ => return,
+        };
         let names = || (first.name.clone(), second_param.name.clone());
-        if second == self.address.param || a != b {
+        if second == self.address.param || !copies {
             let (first, second) = names();
             report.op(self.id, Problem::LookupCopies { first, second });
         } else if let (Some(bank), true) = (first.bank, first.bank == second_param.bank) {
@@ -199,15 +205,19 @@ impl Check<'_> {
             Type::Vector { elem, .. } => Some(elem),
             _ => None,
         });
-        let ParamKind::Table(bytes) = &p.kind else {
-            report.op(self.id, Problem::LookupKind { param: p.name.clone(), kind: p.kind.keyword() });
-            return;
+        let lines = match &p.kind {
+            ParamKind::Table(bytes) => lut::is_well_formed(bytes),
+            kind if is_made(kind) => p.bytes() > 0 && p.bytes().is_multiple_of(lut::LINE_BYTES.into()),
+            kind => {
+                report.op(self.id, Problem::LookupKind { param: p.name.clone(), kind: kind.keyword() });
+                return;
+            }
         };
         if let Some(expected) = expected.filter(|&e| e != p.elem) {
             report.op(self.id, Problem::Element { param: p.name.clone(), expected: p.elem, found: expected });
         }
-        if !lut::is_well_formed(bytes) {
-            report.op(self.id, Problem::LookupLayout { param: p.name.clone(), bytes: bytes.len() as u64 });
+        if !lines {
+            report.op(self.id, Problem::LookupLayout { param: p.name.clone(), bytes: p.bytes() });
         }
         if p.align_bytes < lut::LINE_BYTES {
             report.op(
@@ -220,4 +230,9 @@ impl Check<'_> {
             );
         }
     }
+}
+
+/// Whether a kernel can make a lookup table there itself: core-local memory, whose bank is the kernel's to choose.
+fn is_made(kind: &ParamKind) -> bool {
+    matches!(kind, ParamKind::State | ParamKind::Scratch)
 }

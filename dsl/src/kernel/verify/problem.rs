@@ -386,7 +386,7 @@ pub enum Problem {
         /// Bytes accessed.
         access_bytes: u32,
     },
-    /// A lookup into something that is no table.
+    /// A lookup into memory that is neither a table nor core-local.
     #[error("a lookup reads tables, `{param}` is `{kind}`")]
     LookupKind {
         /// The parameter.
@@ -510,6 +510,9 @@ impl Problem {
             Problem::LookupCopies { .. } | Problem::LookupBank { .. } | Problem::LookupLayout { .. } => {
                 Some("declare both with `lookup_tables`, which packs two copies for two banks".to_string())
             }
+            Problem::LookupKind { .. } => Some(
+                "copy it to two scratch parameters in two banks, or declare constants with `lookup_tables`".to_string(),
+            ),
             Problem::LookupBias { is_unsigned, .. } => Some(
                 if *is_unsigned { "cast the indices to i8 or shift the table" } else { "pad the table in front" }.to_string(),
             ),
