@@ -37,7 +37,7 @@ use kiln_dsl::kernel::build::{Acc32, Acc64, Accum, Buf, Builder, Mask, Scalar, V
 use kiln_dsl::num::shuffle::T8_8X8;
 use kiln_dsl::num::{Rounding, Saturation};
 
-/// Most keys: the sum of their exponentials stays below 2^27, so that `2^15 / l` shifts by at most [`MOST_SHIFT`].
+/// Most keys: the sum of their exponentials stays below 2^27, so that `2^15 / l` shifts by at most `MOST_SHIFT`.
 pub const MAX_KEYS: u32 = 4096;
 
 /// Shift of `2^15 / l` for the greatest sum.
