@@ -26,9 +26,10 @@
 //! and 40.2 (`running_softmax_is_near_two_passes`). In trained heads, whose values change slowly along the keys, rests
 //! are worth 7 to 22 dB: see `docs/numerics.md`.
 //!
-//! All operands lie in strips ([`crate::layout`]). In them 8 keys x 8 dimensions are contiguous, which one shuffle
-//! turns into the 8x8 tile of `k^T`, and which as they stand are the tile of `v`; so neither needs a transposition in
-//! memory. The sum of P is one more product, with a tile of ones: it comes out in the tiles of O as a strip of its own.
+//! Operands and ctx lie as in host memory ([`crate::layout`]). 8 keys x 8 dimensions are two tiles of neighbouring blocks of
+//! rows, a load each (two loads are what 512 bits cost anyway). One shuffle turns them into the 8x8 tile of `k^T`, and as
+//! they stand they are the tile of `v`; so neither needs a transposition in memory. What a core keeps (scores, weights,
+//! sums) lies in strips of all its rows. The sum of P is one more product, with a tile of ones: it comes out in the tiles of O as a strip of its own.
 
 mod cases;
 mod reference;
@@ -168,16 +169,16 @@ pub fn start(shape: AttentionShape) -> Kernel {
     .with_doc("The state of attention before the first block of keys.")
 }
 
-/// One block of keys. In strips: `q[rows, dims]`, `keys[64, dims]` and `values[64, dims]` i8, `sums` (O) and
+/// One block of keys. In 4x8 tiles: `q[rows, dims]`, `keys[64, dims]` and `values[64, dims]` i8; in strips: `sums` (O) and
 /// `total` (l, in each lane of its row) i32, `top` (m, likewise) i16. `header` is [`Attention::header`]; `seen[0]` counts the keys so far, and keys
 /// past the header's are masked. `scores`, `weights` and `octaves` are working memory.
 pub fn block(shape: AttentionShape) -> Kernel {
     shape.check();
     let (mt, dt, kt) = (shape.row_tiles(), shape.strips(), KEYS / 8);
     Kernel::build(&shape.name("block"), Rounding::ConvEven, Saturation::On, |k: &Builder| {
-        let q = k.input_tiles::<i8, 32>("q", [4, 8], [dt, mt]);
-        let keys = k.input_tiles::<i8, 64>("keys", [8, 8], [dt, kt]);
-        let values = k.input_tiles::<i8, 64>("values", [8, 8], [dt, kt]);
+        let q = k.input_tiles::<i8, 32>("q", [4, 8], [mt, dt]);
+        let keys = k.input_tiles::<i8, 32>("keys", [4, 8], [2 * kt, dt]);
+        let values = k.input_tiles::<i8, 32>("values", [4, 8], [2 * kt, dt]);
         let header = k.input::<i32>("header", [HEADER_WORDS]);
         let sums = k.inout_tiles::<i32, 32>("sums", [4, 8], [dt, mt]);
         let total = k.inout_tiles::<i32, 32>("total", [4, 8], [1, mt]);
@@ -217,7 +218,7 @@ impl<'k> BlockOf<'k> {
     fn score(
         &self,
         q: TileBuf<'k, i8, 32>,
-        keys: TileBuf<'k, i8, 64>,
+        keys: TileBuf<'k, i8, 32>,
         header: Buf<'k, i32>,
         first: Scalar<'k>,
     ) {
@@ -233,10 +234,10 @@ impl<'k> BlockOf<'k> {
                 let there = lane_keys.lt(k.splat(valid - j * 8));
                 let mut sum: [[Option<Accum<Acc32, 32>>; 1]; 4] = [[None]; 4];
                 for p in 0..self.shape.strips() {
-                    let tile = keys.load(p, j);
+                    let tile = keys.load(j * 2, p).concat::<64>(keys.load(j * 2 + 1, p));
                     let tile = tile.shuffle(tile, T8_8X8);
                     sum = sum.map2(|r, _, sum| {
-                        let q = q.load(p, i + r as u32);
+                        let q = q.load(i + r as u32, p);
                         Some(match sum {
                             Some(sum) => k.mac(mmul::I8_I8_4X8X8, sum, q, tile),
                             None => k.mmul(mmul::I8_I8_4X8X8, q, tile),
@@ -323,14 +324,14 @@ impl<'k> BlockOf<'k> {
     }
 
     /// Adds the weighted values to the sums.
-    fn mix(&self, weights: TileBuf<'k, u8, 32>, values: TileBuf<'k, i8, 64>) {
+    fn mix(&self, weights: TileBuf<'k, u8, 32>, values: TileBuf<'k, i8, 32>) {
         let k = self.k;
         k.for_step(0, self.shape.row_tiles(), 4, |i| {
             k.pipelined(1).for_step(0, self.shape.strips(), 1, |j| {
                 let mut sum: [_; 4] =
                     std::array::from_fn(|r| self.sums.load(j, i + r as u32).ups::<Acc32>(0));
                 for p in 0..KEYS / 8 {
-                    let value = values.load(j, p);
+                    let value = values.load(2 * p, j).concat::<64>(values.load(2 * p + 1, j));
                     sum = std::array::from_fn(|r| {
                         k.mac(mmul::U8_I8_4X8X8, sum[r], weights.load(p, i + r as u32), value)
                     });
@@ -353,7 +354,7 @@ pub(crate) fn row_maxima<'k>(tile: Vector<'k, i16, 32>) -> Vector<'k, i16, 32> {
     all.shuffle(all, T32_4X4)
 }
 
-/// After the last block: `out[rows, dims] = O / l`, requantised, in strips. `mantissa` and `power` are working memory.
+/// After the last block: `out[rows, dims] = O / l`, requantised, in 4x8 tiles. `mantissa` and `power` are working memory.
 ///
 /// # Panics
 /// When `elem` is neither i8 nor i16.
@@ -378,7 +379,7 @@ where
         let header = k.input::<i32>("header", [HEADER_WORDS]);
         let mantissa = k.output_tiles::<i16, 32>("mantissa", [4, 8], [1, mt]);
         let power = k.output_tiles::<i16, 32>("power", [4, 8], [1, mt]);
-        let out = k.output_tiles::<E, 32>("out", [4, 8], [dt, mt]);
+        let out = k.output_tiles::<E, 32>("out", [4, 8], [mt, dt]);
         let reciprocal = ReciprocalTable::declare(k);
         k.pipelined(1).for_step(0, shape.rows, 1, |row| {
             let scale = reciprocal.of(total.get(row * STRIP));
@@ -398,7 +399,7 @@ where
                     z.times::<Acc64, i16>(power[h]).srs::<i16>(Y_SHIFT)
                 };
                 let quotient = half(0).concat::<32>(half(1));
-                out.store(j, i, quotient.times::<Acc32, i16>(out_mult).srs::<E>(out_shift));
+                out.store(i, j, quotient.times::<Acc32, i16>(out_mult).srs::<E>(out_shift));
             });
         });
     })

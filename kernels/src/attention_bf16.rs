@@ -13,9 +13,9 @@
 //! 4096 weights end.
 
 //!
-//! Operands lie in strips ([`crate::layout`]), as those of [`crate::attention`]. 4 keys x 8 dimensions are contiguous, which
-//! one shuffle turns into the 8x4 tile of `k^T`; 8 keys x 8 dimensions are two 8x4 tiles of `v`, of which a shuffle takes
-//! the even or odd groups of four. Sums are in 4x4 tiles. l is one more product, with a tile of ones.
+//! Operands lie as in host memory ([`crate::layout`]), as those of [`crate::attention`]. 4 keys x 8 dimensions are
+//! contiguous, which one shuffle turns into the 8x4 tile of `k^T`; two of them, 8 keys x 8 dimensions, are two 8x4 tiles of
+//! `v`, of which a shuffle takes the even or odd groups of four. Sums are in 4x4 tiles. l is one more product, with a tile of ones.
 
 mod cases;
 
@@ -164,16 +164,16 @@ pub fn start(shape: AttentionShape) -> Kernel {
     .with_doc("The state of attention in bf16 before the first block of keys.")
 }
 
-/// One block of keys. In strips: `q[rows, dims]`, `keys[32, dims]` and `values[32, dims]` bf16; `sums` (O) and `total` (l, in
+/// One block of keys. In 4x8 tiles: `q[rows, dims]`, `keys[32, dims]` and `values[32, dims]` bf16; `sums` (O) and `total` (l, in
 /// the four lanes of its row) in 4x4 tiles of f32. `header` is [`header()`]; `seen[0]` counts the keys so far, and keys past
 /// the header's are masked. `weights` is working memory.
 pub fn block(shape: AttentionShape) -> Kernel {
     let sizes = Sizes::new(shape);
     let (mt, dt) = (sizes.mt, sizes.dt);
     Kernel::build(&sizes.name("block"), Rounding::ConvEven, Saturation::On, |k: &Builder| {
-        let q = k.input_tiles::<bf16, 32>("q", [4, 8], [dt, mt]);
-        let keys = k.input_tiles::<bf16, 32>("keys", [4, 8], [dt, KEYS / 4]);
-        let values = k.input_tiles::<bf16, 64>("values", [8, 8], [dt, KEYS / 8]);
+        let q = k.input_tiles::<bf16, 32>("q", [4, 8], [mt, dt]);
+        let keys = k.input_tiles::<bf16, 32>("keys", [4, 8], [KEYS / 4, dt]);
+        let values = k.input_tiles::<bf16, 32>("values", [4, 8], [KEYS / 4, dt]);
         let header = k.input::<i32>("header", [HEADER_WORDS]);
         let sums = k.inout_tiles::<f32, 16>("sums", [4, 4], [mt, 2 * dt]);
         let total = k.inout_tiles::<f32, 16>("total", [4, 4], [1, mt]);
@@ -214,10 +214,10 @@ impl<'k> BlockOf<'k> {
                 let there = lane_keys.lt(k.splat(valid - j * 8));
                 let mut sum: [[Option<Accum<AccFloat, 16>>; 2]; 4] = [[None; 2]; 4];
                 for p in 0..self.dt {
-                    let tiles = [0, 1].map(|t| keys.load(p, j * 2 + t));
+                    let tiles = [0, 1].map(|t| keys.load(j * 2 + t, p));
                     let tiles = tiles.map(|tile| tile.shuffle(tile, T16_4X8));
                     sum = sum.map2(|r, t, sum| {
-                        let q = q.load(p, i + r as u32);
+                        let q = q.load(i + r as u32, p);
                         Some(match sum {
                             Some(sum) => k.mac(mmul::BF16_4X8X4, sum, q, tiles[t]),
                             None => k.mmul(mmul::BF16_4X8X4, q, tiles[t]),
@@ -255,7 +255,7 @@ impl<'k> BlockOf<'k> {
     }
 
     /// Adds the weighted values to `sums`.
-    fn mix(&self, values: TileBuf<'k, bf16, 64>, sums: TileBuf<'k, f32, 16>) {
+    fn mix(&self, values: TileBuf<'k, bf16, 32>, sums: TileBuf<'k, f32, 16>) {
         let k = self.k;
         k.for_step(0, self.mt, 4, |i| {
             k.pipelined(1).for_step(0, self.dt, 1, |j| {
@@ -265,7 +265,7 @@ impl<'k> BlockOf<'k> {
                     sums.load(row, column).to_accum::<AccFloat>()
                 });
                 for p in 0..KEYS / 8 {
-                    let rows = [0, 32].map(|lane| values.load_part::<32>(j, p, lane));
+                    let rows = [0, 1].map(|half| values.load(2 * p + half, j));
                     let tiles = [T64_8X2_LO, T64_8X2_HI].map(|mode| rows[0].shuffle(rows[1], mode));
                     sum = sum.map2(|r, t, sum| {
                         k.mac(mmul::BF16_4X8X4, sum, self.weights.load(p, i + r as u32), tiles[t])
@@ -306,7 +306,7 @@ impl<'k> Powers<'k> {
     }
 }
 
-/// After the last block: `out[rows, dims] = O / l` in strips. `total` is that of [`block`], seen as the integers of its bits;
+/// After the last block: `out[rows, dims] = O / l` in 4x8 tiles. `total` is that of [`block`], seen as the integers of its bits;
 /// `factors` is working memory.
 pub fn finish(shape: AttentionShape) -> Kernel {
     let sizes = Sizes::new(shape);
@@ -315,7 +315,7 @@ pub fn finish(shape: AttentionShape) -> Kernel {
         let sums = k.input_tiles::<f32, 16>("sums", [4, 4], [mt, 2 * dt]);
         let total = k.input::<i32>("total", [total_len(shape)]);
         let factors = k.output::<i32>("factors", [total_len(shape)]);
-        let out = k.output_tiles::<bf16, 32>("out", [4, 8], [dt, mt]);
+        let out = k.output_tiles::<bf16, 32>("out", [4, 8], [mt, dt]);
         let table = ReciprocalTable::declare(k);
         k.pipelined(1).for_step(0, shape.rows, 1, |row| {
             let factor = k.splat::<i32, 8>(staged_reciprocal(&table, total.get(row * 4)));
@@ -337,7 +337,7 @@ pub fn finish(shape: AttentionShape) -> Kernel {
                 let of_columns = |t| quotient(0, t).concat::<32>(quotient(1, t));
                 let (left, right) = (of_columns(0), of_columns(1));
                 for (r, mode) in [(0, T64_2X8_LO), (1, T64_2X8_HI)] {
-                    out.store(j, i + r, left.shuffle(right, mode));
+                    out.store(i + r, j, left.shuffle(right, mode));
                 }
             });
         });

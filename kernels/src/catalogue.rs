@@ -57,6 +57,7 @@ pub fn catalogue() -> Vec<Entry> {
     entries.extend([16, 48, 64, 96].map(|n| requantise::entry(64, n, Elem::I16)));
     entries.extend([16, 96].map(|n| requantise::entry(64, n, Elem::I8)));
     entries.extend([1, 4].map(|rows| layernorm::entry_rows(rows, 384)));
+    entries.push(layernorm::entry_weave(4, 448, 384));
     entries.push(requantise::entry_rows(64, 64, Elem::I16));
     entries.push(requantise::entry_rows(64, 96, Elem::I8));
     entries.push(residual_add::entry(1536));

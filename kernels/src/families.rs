@@ -32,7 +32,7 @@ impl std::fmt::Debug for Family {
 }
 
 /// Every family, by name. Sizes are small enough that a kernel with its data fits L1 many times over.
-pub const FAMILIES: [Family; 32] = [
+pub const FAMILIES: [Family; 33] = [
     Family { name: "attention_bf16_block", draw: |sizes| attention_bf16::entry_block(sizes.attention()) },
     Family { name: "attention_bf16_finish", draw: |sizes| attention_bf16::entry_finish(sizes.attention()) },
     Family { name: "attention_bf16_start", draw: |sizes| attention_bf16::entry_start(sizes.attention()) },
@@ -57,6 +57,13 @@ pub const FAMILIES: [Family; 32] = [
     Family {
         name: "layernorm_bf16",
         draw: |sizes| layernorm::entry(sizes.by(1, 4), sizes.by(32, 12), Elem::Bf16),
+    },
+    Family {
+        name: "layernorm_weave",
+        draw: |sizes| {
+            let width = sizes.by(64, 12);
+            layernorm::entry_weave(sizes.of(&[2, 4]), width, sizes.by(width / 2, 4))
+        },
     },
     Family { name: "matmul", draw: |sizes| matmul::entry(sizes.matmul()) },
     Family {

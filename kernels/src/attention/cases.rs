@@ -4,13 +4,19 @@ use super::reference::{Attention, Running};
 use super::{AttentionShape, KEYS, MASKED, MIN_SHIFT, block, finish, start};
 use crate::case::{Arg, Case, Entry, Source, bytes_of};
 use crate::fixed::{saturate_i8, saturate_i16};
-use crate::layout::{Blocked, STRIP};
+use crate::layout::STRIP;
+use crate::tiles::to_tiles;
 use kiln_dsl::kernel::Elem;
-use ndarray::{Array2, ArrayView2, s};
+use ndarray::{Array2, ArrayView2, Axis, s};
 
-fn strips<T: Copy + Default + bytemuck::Pod>(x: ArrayView2<T>) -> Vec<u8> {
-    let layout = Blocked::one_block(x.nrows() as u32, x.ncols() as u32);
-    bytes_of(&layout.pack(x))
+/// What cores keep: strip by strip.
+fn strips<T: Copy + bytemuck::Pod>(x: ArrayView2<T>) -> Vec<u8> {
+    x.axis_chunks_iter(Axis(1), STRIP as usize).flat_map(tiles).collect()
+}
+
+/// Operands and results.
+fn tiles<T: Copy + bytemuck::Pod>(x: ArrayView2<T>) -> Vec<u8> {
+    bytes_of(&to_tiles(x, [4, 8]))
 }
 
 /// One value a row, in each lane of a strip.
@@ -92,7 +98,7 @@ pub fn entry_block(shape: AttentionShape) -> Entry {
         let here =
             if source.number(0, 1) == 0 { KEYS } else { source.number(1, KEYS.into()) as u32 } as usize;
         let valid = seen + if here == KEYS as usize { source.number(64, 2000) as usize } else { here };
-        let mut args = [strips(q.view()), strips(k.view()), strips(v.view())].map(Arg::Bytes).to_vec();
+        let mut args = [tiles(q.view()), tiles(k.view()), tiles(v.view())].map(Arg::Bytes).to_vec();
         args.push(Arg::Bytes(bytes_of(&a.header(valid as u32))));
         args.extend([running.sums(), running.total(), running.top(), words(seen as i32)].map(Arg::Bytes));
         let zeros = |len: u32| Arg::Bytes(vec![0; len as usize]);
@@ -111,8 +117,8 @@ pub fn entry_finish(shape: AttentionShape, elem: Elem) -> Entry {
         debug_assert!(running.m.iter().all(|&m| m > MASKED));
         let ctx = running.quotients().mapv(|y| a.context(y));
         let out = match elem {
-            Elem::I8 => strips(ctx.mapv(saturate_i8).view()),
-            _ => strips(ctx.mapv(saturate_i16).view()),
+            Elem::I8 => tiles(ctx.mapv(saturate_i8).view()),
+            _ => tiles(ctx.mapv(saturate_i16).view()),
         };
         let zeros = |len: usize| Arg::Bytes(vec![0; len]);
         let working = 2 * shape.lanes_len() as usize;

@@ -3,15 +3,14 @@
 use super::{KEYS, block, finish, header, power, quotient, reciprocal, start};
 use crate::attention::{AttentionShape, HEADER_WORDS};
 use crate::case::{Arg, Case, Entry, Source, bytes_of};
-use crate::layout::Blocked;
 use crate::matmul_bf16;
 use crate::tiles::to_tiles;
 use half::bf16;
 use ndarray::{Array2, ArrayView2, concatenate, s};
 
-fn strips(x: ArrayView2<bf16>) -> Vec<u8> {
-    let layout = Blocked::one_block(x.nrows() as u32, x.ncols() as u32);
-    bytes_of(&layout.pack(x))
+/// Operands and results.
+fn tiles(x: ArrayView2<bf16>) -> Vec<u8> {
+    bytes_of(&to_tiles(x, [4, 8]))
 }
 
 fn words(first: i32) -> Vec<u8> {
@@ -100,7 +99,7 @@ pub fn entry_block(shape: AttentionShape) -> Entry {
         let whole = source.number(0, 1) == 0;
         let here = if whole { KEYS as usize } else { source.number(1, KEYS.into()) as usize };
         let valid = if whole { seen + source.number(KEYS.into(), 2000) as usize } else { seen + here };
-        let mut args = [strips(q.view()), strips(k.view()), strips(v.view())].map(Arg::Bytes).to_vec();
+        let mut args = [tiles(q.view()), tiles(k.view()), tiles(v.view())].map(Arg::Bytes).to_vec();
         args.extend(
             [bytes_of(&header(valid)), running.sums(), running.total(), words(seen as i32)].map(Arg::Bytes),
         );
@@ -115,7 +114,7 @@ pub fn entry_block(shape: AttentionShape) -> Entry {
 pub fn entry_finish(shape: AttentionShape) -> Entry {
     Entry::new(finish(shape), move |source| {
         let Scene { running, .. } = scene(source, shape, 1);
-        let out = strips(running.context().view());
+        let out = tiles(running.context().view());
         let zeros = |len: usize| Arg::Bytes(vec![0; len]);
         let args = vec![
             Arg::Bytes(running.sums()),

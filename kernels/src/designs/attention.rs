@@ -8,8 +8,8 @@
 //!
 //! A *task* is a group of four blocks of queries of one head, one a core, against all keys of the head. Tasks are dealt to
 //! the columns in turns of the head: column c takes a run of them, so that its consecutive tasks share a head. Queries,
-//! keys and values are columns of one row-major buffer, and so is the result; the mem tiles cut strips of 8 columns
-//! ([`crate::layout`]) out of what the shims fetch in runs of a head's dimensions, and put them together again.
+//! keys and values are columns of one matrix in blocks of four rows ([`crate::layout`]), and so is the result: a head's
+//! dimensions are a run of strips of every block of rows, which cores take as they come.
 //!
 //! Ahead of the keys of its first task every core reads one object that begins with the header
 //! ([`crate::attention::Attention::header`]), and keeps it: layers differ in data only.
@@ -26,7 +26,7 @@ use crate::attention::{self, AttentionShape, HEADER_WORDS};
 use crate::attention_bf16;
 use crate::case::bytes_of;
 use crate::copy;
-use crate::layout::{Blocked, STRIP};
+use crate::layout::{BLOCK_ROWS, Blocked};
 use kiln_dsl::array::{Arg, Design, DesignBuilder, FifoId, MemType, Port, Tile, View};
 use kiln_dsl::device::Device;
 use kiln_dsl::kernel::{Elem, Kernel, verify};
@@ -53,14 +53,12 @@ pub struct AttentionDesign {
     pub head_dim: u32,
     /// Queries, and keys: up to [`attention::MAX_KEYS`].
     pub positions: u32,
-    /// Elements of a row of the input: q, k and v of every head side by side at its start.
-    pub input_row: u64,
-    /// Elements of the input.
-    pub input_len: u64,
+    /// The input: q, k and v of every head side by side.
+    pub input: Blocked,
     /// Type of ctx: i8 or i16, of q, k and v in bytes; or bf16, of q, k and v in bf16.
     pub out: Elem,
-    /// Elements of the output, whose rows are all heads' ctx.
-    pub output_len: u64,
+    /// The output: all heads' ctx side by side.
+    pub output: Blocked,
 }
 
 /// How much of the operands a core holds.
@@ -77,16 +75,15 @@ pub struct Blocks {
 /// it is what the document asks for.
 pub fn attention_64x64() -> (AttentionDesign, Design) {
     let (heads, head_dim, positions) = (4, 64, 256);
-    let width = u64::from(heads * head_dim);
+    let width = heads * head_dim;
     let attention = AttentionDesign {
         name: "attention_64x64".into(),
         heads,
         head_dim,
         positions,
-        input_row: 3 * width,
-        input_len: 3 * width * u64::from(positions),
+        input: Blocked::new(positions, 3 * width),
         out: Elem::I8,
-        output_len: width * u64::from(positions),
+        output: Blocked::new(positions, width),
     };
     let design = attention.design(Blocks { rows: 64, keys: 1 });
     (attention, design)
@@ -126,6 +123,12 @@ impl AttentionDesign {
         (self.groups(rows) * GRID * rows).max(self.key_blocks() * self.keys())
     }
 
+    /// The same on matrices of `rows` rows.
+    pub fn with_rows(self, rows: u32) -> AttentionDesign {
+        let of = |matrix: Blocked| Blocked { rows, ..matrix };
+        AttentionDesign { input: of(self.input), output: of(self.output), ..self }
+    }
+
     /// The largest blocks that a device has room for: 64, 32 or 16 queries a core, but no more than a
     /// quarter of all needs, and two blocks of keys in a core or one.
     ///
@@ -136,9 +139,7 @@ impl AttentionDesign {
         let blocks = [64, 32, 16].into_iter().filter(needed);
         let blocks = blocks.flat_map(|rows| [2, 1].map(|keys| Blocks { rows, keys }));
         let design = |blocks: Blocks| {
-            let rows = u64::from(self.rows_needed(blocks.rows));
-            let output_len = rows * u64::from(self.heads * self.head_dim);
-            let whole = AttentionDesign { input_len: rows * self.input_row, output_len, ..self.clone() };
+            let whole = self.clone().with_rows(self.rows_needed(blocks.rows));
             (blocks, whole.design(blocks))
         };
         Ok(first_that_fits(device, blocks.map(design))?.0)
@@ -189,11 +190,6 @@ impl AttentionDesign {
         let keys = MemType::flat(Elem::I8, self.keys() * dim * each);
         let out = MemType::flat(Elem::I8, rows * dim * self.out.bytes());
         let times = |ty: &MemType, by: u32| MemType::flat(ty.elem, ty.shape[0] * by);
-        // Row-major to strips, of `blocks` matrices one after another, and back.
-        let strips = |matrix_rows: u32, elem_bytes: u32| {
-            let (row, strip) = (dim * elem_bytes, STRIP * elem_bytes);
-            [(dim / STRIP, strip), (matrix_rows, row), (strip, 1)]
-        };
         let (mut q_in, mut kv_in, mut kv, mut ctx_out) = (vec![], vec![], vec![], vec![]);
         let mut ends: Vec<(FifoId, FifoId)> = vec![];
         for col in 0..GRID {
@@ -203,20 +199,14 @@ impl AttentionDesign {
             kv_in.push(d.fifo(format!("kv_in{col}"), shim, [mem], keys.clone()).id());
             // An object of keys and one of values a block. Small objects fill banks better.
             let down = d.fifo(format!("kv{col}"), mem, (0..GRID).map(core), keys.clone());
-            kv.push(
-                down.depths([2].into_iter().chain([2 * blocks.keys; GRID as usize]))
-                    .to_stream(strips(self.keys(), each))
-                    .id(),
-            );
+            kv.push(down.depths([2].into_iter().chain([2 * blocks.keys; GRID as usize])).id());
             d.link([kv_in[col as usize]], [kv[col as usize]]);
             ctx_out.push(d.fifo(format!("ctx_out{col}"), mem, [shim], times(&out, GRID)).id());
             let first = ends.len();
             for row in 0..GRID {
                 let q = d.fifo(format!("q{col}_{row}"), mem, [core(row)], page.clone());
-                let q = q.depths([2, 1]).to_stream(strips(rows, each));
                 let ctx = d.fifo(format!("ctx{col}_{row}"), core(row), [mem], out.clone());
-                let whole = strips(rows, self.out.bytes());
-                ends.push((q.id(), ctx.depths([1, 2]).from_stream(mem, whole).id()));
+                ends.push((q.depths([2, 1]).id(), ctx.depths([1, 2]).id()));
             }
             let part = |i: usize, ty: &MemType| i as u32 * ty.shape[0];
             let ends = &ends[first..];
@@ -268,31 +258,27 @@ impl AttentionDesign {
         u64::from(self.keys() * self.head_dim * self.elem().bytes())
     }
 
-    /// The header's buffer: an object like keys, from whose rows the mem tile makes strips that begin with the header.
+    /// The header's buffer: an object like keys that begins with it.
     pub fn header(&self, words: [i32; HEADER_WORDS as usize]) -> Vec<u8> {
-        let mut strips = bytes_of(&words);
-        strips.resize(self.header_len() as usize, 0);
-        let layout = Blocked::one_block(self.keys(), self.head_dim);
-        if self.elem() == Elem::Bf16 {
-            let halves: Vec<u16> = strips.chunks_exact(2).map(|h| u16::from_le_bytes([h[0], h[1]])).collect();
-            bytes_of(&layout.unpack(&halves).into_raw_vec_and_offset().0)
-        } else {
-            layout.unpack(&strips).into_raw_vec_and_offset().0
-        }
+        let mut object = bytes_of(&words);
+        object.resize(self.header_len() as usize, 0);
+        object
     }
 
     fn sequence(&self, d: &DesignBuilder, rows: u32, [q_in, kv_in, ctx_out]: [&[FifoId]; 3]) {
         let flat = |elem, len: u64| {
             MemType::flat(elem, u32::try_from(len).expect("host buffers below 4 Gi elements"))
         };
-        let [dim, keys, blocks, group] =
-            [self.head_dim, self.keys(), self.key_blocks(), GRID * rows].map(u64::from);
-        let (row, width) = (self.input_row, u64::from(self.heads) * dim);
+        let [keys, blocks, group, high] =
+            [self.keys(), self.key_blocks(), GRID * rows, BLOCK_ROWS].map(u64::from);
+        // A head's strips of a block of rows, and the distance from q to k and from k to v.
+        let (strips, width) = (high * u64::from(self.head_dim), high * u64::from(self.heads * self.head_dim));
+        let [x_block, y_block] = [self.input, self.output].map(|matrix| matrix.block_len());
         let runs: Vec<Vec<Run>> = (0..GRID).map(|column| self.runs(rows, column)).collect();
         d.sequence(|s| {
             let header = s.buffer("header", flat(Elem::I8, self.header_len()));
-            let x = s.buffer("x", flat(self.elem(), self.input_len));
-            let y = s.buffer("y", flat(self.out, self.output_len));
+            let x = s.buffer("x", flat(self.elem(), self.input.len()));
+            let y = s.buffer("y", flat(self.out, self.output.len()));
             s.keep_in_flight(IN_FLIGHT);
             for &fifo in kv_in {
                 s.copy_linear(header, fifo, 0, self.header_len());
@@ -303,19 +289,20 @@ impl AttentionDesign {
                 for col in 0..GRID as usize {
                     let (index, done) = at[col];
                     let run = runs[col][index];
-                    let head = u64::from(run.head) * dim;
+                    let head = u64::from(run.head) * strips;
                     if done == 0 {
-                        let (count, first) = (u64::from(run.count), u64::from(run.first) * group);
-                        let sizes = [1, count, group, dim];
-                        let offset = [0, 0, 0, first * width + head];
-                        s.copy(y, ctx_out[col], offset, sizes, [0, group * width, width, 1]).token();
-                        let offset = [0, 0, 0, first * row + head];
-                        s.copy(x, q_in[col], offset, sizes, [0, group * row, row, 1]);
+                        let (count, first) = (u64::from(run.count), u64::from(run.first) * group / high);
+                        let sizes = [1, count, group / high, strips];
+                        let strides = |block: u64| [0, group / high * block, block, 1];
+                        let offset = [0, 0, 0, first * y_block + head];
+                        s.copy(y, ctx_out[col], offset, sizes, strides(y_block)).token();
+                        let offset = [0, 0, 0, first * x_block + head];
+                        s.copy(x, q_in[col], offset, sizes, strides(x_block));
                     }
                     for first in (0..blocks).step_by(REPEATS as usize) {
-                        let offset = [0, 0, 0, first * keys * row + width + head];
-                        let sizes = [(blocks - first).min(REPEATS), 2, keys, dim];
-                        s.copy(x, kv_in[col], offset, sizes, [keys * row, width, row, 1]);
+                        let offset = [0, 0, 0, first * keys / high * x_block + width + head];
+                        let sizes = [(blocks - first).min(REPEATS), 2, keys / high, strips];
+                        s.copy(x, kv_in[col], offset, sizes, [keys / high * x_block, width, x_block, 1]);
                     }
                     at[col] = if done + 1 == run.count { (index + 1, 0) } else { (index, done + 1) };
                 }

@@ -6,31 +6,33 @@
 //! cores of column c --C--> mem tile c, joined --> shim c
 //! ```
 //!
-//! A and C are row-major in host memory; the mem tiles cut them into the 4x8 tiles of the kernels and put the result
-//! together again. Core (c, r) computes rows `r` and columns `c` of a block of `4 m x 4 n`; K arrives in chunks of 64 and
-//! accumulates in L1 in 32 bits.
+//! A and C lie in blocks of four rows and strips of eight columns ([`Blocked`]), which are the 4x8 tiles of the kernels in
+//! their order: a core's part of A is a run of strips of each of its blocks of rows, and so is its part of C. Core (c, r)
+//! computes rows `r` and columns `c` of a block of `4 m x 4 n`; K arrives in chunks of 64 and accumulates in L1 in 32 bits.
 //!
 //! B lies in host memory as the objects that cores take, in 8x8 tiles and in the order of each column of cores
-//! ([`Gemm::pack_b`]): its copies are linear.
+//! ([`Gemm::pack_b`]): its copies are linear. Nothing in the array cuts or orders an operand.
 //!
-//! Where the rows of A have multipliers ([`Integers::row_scales`]), each row of A goes on for 64 bytes behind its K: the *row
-//! block* ([`crate::requantise::row_block`]), an object that a core reads together with the column block.
+//! Where the rows of A have multipliers ([`Integers::row_scales`]), each row of A goes on for 64 bytes behind its K, eight
+//! more strips: the *row block* ([`crate::requantise::row_block`]), an object that a core reads together with the column
+//! block.
 //!
-//! Before the first chunk of B's columns comes one object more: the *column block*, which a core keeps. It holds bias, multipliers, shifts, the number of chunks, and whether a GELU follows ([`ColumnBlock`]), so
+//! Before the first chunk of a block of columns comes one object more: the *column block*, which a core keeps. It holds
+//! bias, multipliers, shifts, the number of chunks, and whether a GELU follows ([`ColumnBlock`]), so
 //! that one program serves every layer, and every product with the same types and tile: `same_program` of two designs
 //! says whether it does.
 //!
-//! Products of bf16 ([`Numbers::Bf16`]) have f32 sums, B in 8x4 and C in 4x4 tiles, and column blocks of their own
-//! ([`SumsBlock`]); they are in `bf16.rs`, and what both have in common is here.
+//! Products of bf16 ([`Numbers::Bf16`]) have f32 sums, B in 8x4 tiles, and column blocks of their own ([`SumsBlock`]); they are in `bf16.rs`, and what both have in common is here.
 //!
-//! M needs no padding from `4 m` rows on: the last block of rows starts at `M - 4 m` and writes what
-//! it shares with the block before a second time, so rows past the end are never read or written.
+//! From `4 m` rows on M needs no padding but to a block of four rows: the last block of rows starts at `M - 4 m` and writes
+//! what it shares with the block before a second time, so rows past it are never read or written.
 
 mod bf16;
 
 use super::choose::{TooBig, first_that_fits};
 use super::cores;
 use crate::case::bytes_of;
+use crate::layout::{BLOCK_ROWS, Blocked};
 use crate::matmul::{Block, Left, MatmulShape, Product};
 use crate::requantise::Requant;
 use crate::tiles::to_tiles;
@@ -47,6 +49,12 @@ pub use bf16::{SumsBlock, SumsWords};
 /// Elements of K in one object.
 pub const CHUNK: u32 = 64;
 
+/// Rows and columns of B's tiles, in host memory and in cores.
+pub const WEIGHT_TILE: [u32; 2] = [8, 8];
+
+/// The same of bf16.
+pub const BF16_WEIGHT_TILE: [u32; 2] = [8, 4];
+
 /// Rows and columns of cores.
 const GRID: u32 = 4;
 
@@ -56,18 +64,25 @@ pub const STACK_BYTES: u32 = 2048;
 /// A matrix operand in host memory: a flat buffer of `len` elements that holds one matrix a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operand {
+    /// The matrix of which a batch's is a part.
+    pub layout: Blocked,
     /// Elements of the buffer.
     pub len: u64,
-    /// Elements from one row to the next; rows of A may overlap (convolutions).
-    pub row_stride: u64,
-    /// First element of each batch's matrix.
+    /// First element of each batch's part: of a strip of a block of rows.
     pub offsets: Vec<u64>,
 }
 
 impl Operand {
-    /// One dense matrix.
-    pub fn dense(rows: u64, columns: u64) -> Operand {
-        Operand { len: rows * columns, row_stride: columns, offsets: vec![0] }
+    /// One matrix that is the whole buffer.
+    pub fn whole(layout: Blocked) -> Operand {
+        Operand { layout, len: layout.len(), offsets: vec![0] }
+    }
+
+    /// Where row `row`, the first of a block, of a batch's part begins, or the strip of its column `column`.
+    fn at(&self, batch: usize, row: u64, column: u64) -> u64 {
+        self.offsets[batch]
+            + row / u64::from(BLOCK_ROWS) * self.layout.block_len()
+            + column * u64::from(BLOCK_ROWS)
     }
 }
 
@@ -101,45 +116,35 @@ struct Carried {
     elem: Elem,
     /// Whether objects are bytes, since a core sees them as several things.
     in_bytes: bool,
-    /// Rows and columns of a tile.
-    tile: [u32; 2],
 }
 
 impl Carried {
-    /// Elements of an object in one of the matrix.
-    fn each(self) -> u32 {
-        if self.in_bytes { self.elem.bytes() } else { 1 }
-    }
-
     /// A part of the matrix.
     fn object(self, rows: u32, columns: u32) -> MemType {
-        let elem = if self.in_bytes { Elem::I8 } else { self.elem };
-        MemType::flat(elem, rows * columns * self.each())
-    }
-
-    /// The copy between a row-major part and its tiles.
-    fn tiles(self, rows: u32, columns: u32) -> [(u32, u32); 4] {
-        let [tile_rows, tile_columns] = self.tile;
-        let (row, across) = (columns * self.each(), tile_columns * self.each());
-        [(rows / tile_rows, tile_rows * row), (columns / tile_columns, across), (tile_rows, row), (across, 1)]
+        let (elem, each) = if self.in_bytes { (Elem::I8, self.elem.bytes()) } else { (self.elem, 1) };
+        MemType::flat(elem, rows * columns * each)
     }
 }
 
 impl Numbers {
     /// A, B and C.
     fn carried(self) -> [Carried; 3] {
-        let carried = |elem, in_bytes, tile| Carried { elem, in_bytes, tile };
+        let carried = |elem, in_bytes| Carried { elem, in_bytes };
         match self {
-            Numbers::Integers(Integers { left, out, .. }) => [
-                carried(left.elem(), false, [4, 8]),
-                carried(Elem::I8, false, [8, 8]),
-                carried(out, false, [4, 8]),
-            ],
-            Numbers::Bf16 => [
-                carried(Elem::Bf16, false, [4, 8]),
-                carried(Elem::Bf16, true, [8, 4]),
-                carried(Elem::Bf16, true, [4, 4]),
-            ],
+            Numbers::Integers(Integers { left, out, .. }) => {
+                [carried(left.elem(), false), carried(Elem::I8, false), carried(out, false)]
+            }
+            Numbers::Bf16 => {
+                [carried(Elem::Bf16, false), carried(Elem::Bf16, true), carried(Elem::Bf16, true)]
+            }
+        }
+    }
+
+    /// Rows and columns of B's tiles.
+    const fn weight_tile(self) -> [u32; 2] {
+        match self {
+            Numbers::Integers(_) => WEIGHT_TILE,
+            Numbers::Bf16 => BF16_WEIGHT_TILE,
         }
     }
 
@@ -162,7 +167,7 @@ pub struct Gemm {
     pub k: u32,
     /// Columns of B and C: a multiple of 32.
     pub n: u32,
-    /// A.
+    /// A: its elements, and where rows have multipliers their row blocks.
     pub a: Operand,
     /// C.
     pub c: Operand,
@@ -235,8 +240,7 @@ impl Gemm {
         blocks: &[Vec<u8>],
         weights: ArrayView2<T>,
     ) -> Vec<u8> {
-        let [_, carried, _] = self.numbers.carried();
-        let tile = carried.tile.map(|size| size as usize);
+        let tile = self.numbers.weight_tile().map(|size| size as usize);
         let (wide, deep) = (columns as usize, CHUNK as usize);
         assert_eq!(weights.ncols(), wide * blocks.len(), "columns of weights and of column blocks");
         let mut padded = Array2::default((self.k as usize, weights.ncols()));
@@ -254,7 +258,7 @@ impl Gemm {
 
     /// Rows that the buffers of A and C must have, whatever the tile: M, or one whole block where M is smaller.
     pub fn rows_needed(&self) -> u32 {
-        self.m.max(GRID * self.most_rows())
+        self.m.next_multiple_of(BLOCK_ROWS).max(GRID * self.most_rows())
     }
 
     /// The design for tiles of C of one size, with `depth` objects in the mem tiles at each FIFO.
@@ -290,8 +294,7 @@ impl Gemm {
             let whole = d.fifo(format!("a_in{i}"), shim(i), [mem(i)], a_object.clone());
             a_in.push(whole.depths([2, depth]).id());
             let row = (0..GRID).map(|c| core(c, i));
-            let cut = a_carried.tiles(m, CHUNK);
-            a.push(d.fifo(format!("a{i}"), mem(i), row, a_object.clone()).to_stream(cut).id());
+            a.push(d.fifo(format!("a{i}"), mem(i), row, a_object.clone()).id());
             d.link([a_in[i as usize]], [a[i as usize]]);
         }
         for i in 0..GRID {
@@ -304,9 +307,8 @@ impl Gemm {
         let mut c = vec![vec![]; GRID as usize];
         for col in 0..GRID {
             for row in 0..GRID {
-                let whole = c_carried.tiles(m, n);
                 let part = d.fifo(format!("c{col}_{row}"), core(col, row), [mem(col)], c_object.clone());
-                c[col as usize].push(part.depths([1, 2]).from_stream(mem(col), whole).id());
+                c[col as usize].push(part.depths([1, 2]).id());
             }
             let joined = d.fifo(format!("c_out{col}"), mem(col), [shim(col)], c_column.clone());
             c_out.push(joined.depths([depth, 2]).id());
@@ -322,10 +324,10 @@ impl Gemm {
     }
 
     fn sequence(&self, d: &DesignBuilder, tile: CoreTile, [a_in, b_in, c_out]: [&[FifoId]; 3]) {
-        let [m, n, k, chunk] = [tile.m, tile.n, self.k, CHUNK].map(u64::from);
+        let [m, n, k, chunk, high] = [tile.m, tile.n, self.k, CHUNK, BLOCK_ROWS].map(u64::from);
         let grid = u64::from(GRID);
         let (n_blocks, chunks) = (u64::from(self.n) / (grid * n), k / chunk);
-        let rows = u64::from(self.m);
+        let rows = u64::from(self.m.next_multiple_of(BLOCK_ROWS));
         let row_blocks = rows.div_ceil(grid * m);
         let blocks: Vec<(usize, u64)> = (0..self.c.offsets.len())
             .flat_map(|batch| (0..row_blocks).map(move |block| (batch, block)))
@@ -350,14 +352,15 @@ impl Gemm {
                 }
                 for col in 0..grid {
                     let at = col as usize;
-                    let (rs, first) =
-                        (self.c.row_stride, self.c.offsets[batch] + row * self.c.row_stride + col * n);
-                    let sizes = [1, n_blocks, grid * m, n];
-                    s.copy(c, c_out[at], [0, 0, 0, first], sizes, [0, grid * n, rs, 1]).bd(bds[0]).token();
-                    let (rs, first) =
-                        (self.a.row_stride, self.a.offsets[batch] + (row + col * m) * self.a.row_stride);
-                    let sizes = [n_blocks, chunks + u64::from(self.numbers.row_scales()), m, chunk];
-                    s.copy(a, a_in[at], [0, 0, 0, first], sizes, [0, chunk, rs, 1]).bd(bds[1]).token();
+                    let (first, stride) = (self.c.at(batch, row, col * n), self.c.layout.block_len());
+                    let sizes = [1, n_blocks, grid * m / high, high * n];
+                    let strides = [0, high * grid * n, stride, 1];
+                    s.copy(c, c_out[at], [0, 0, 0, first], sizes, strides).bd(bds[0]).token();
+                    let (first, stride) = (self.a.at(batch, row + col * m, 0), self.a.layout.block_len());
+                    let objects = chunks + u64::from(self.numbers.row_scales());
+                    let sizes = [n_blocks, objects, m / high, high * chunk];
+                    let strides = [0, high * chunk, stride, 1];
+                    s.copy(a, a_in[at], [0, 0, 0, first], sizes, strides).bd(bds[1]).token();
                     let share = self.b_len() / grid;
                     s.copy_linear(b, b_in[at], col * share, share).bd(bds[2]).token();
                 }

@@ -6,21 +6,26 @@
 //! kernels lie in it. So residual addition and both LayerNorms are three sequences over one array program, and no
 //! reconfiguration lies between them.
 //!
-//! A turn of a core is four rows, or fewer where a core has no room for that ([`Room`]). Every row of a result has two
-//! bytes for each column: results of 16 bits fill them, bytes
-//! (and the multiplier of their row, [`crate::requantise::ROW_BLOCK`]) lie at their start. An addition takes two objects a
-//! turn, the rows of each summand.
+//! A turn of a core is four rows, or two or one where a core has no room for that ([`Room`]). Every row of a result has two
+//! bytes for each column: results of 16 bits fill them, bytes (and the multiplier of their row,
+//! [`crate::requantise::ROW_BLOCK`]) lie at their start. An addition takes two objects a turn, the rows of each summand.
 //!
-//! A column's share is a whole number of objects; where the rows do not divide, the last shares
-//! start earlier and write what they share with their neighbours a second time, so that rows past
-//! the end are never read or written.
+//! Operands lie in blocks of four rows ([`crate::layout`]). A turn of four rows is contiguous; of fewer, the shims' copies
+//! of norms gather it. Cores work on rows: their DMAs put the strips that come one behind another into rows, and send
+//! results as strips. They do it in pieces of 16 bytes, a row of a strip of 16 bits; for results in bytes a kernel
+//! ([`weave`]) puts into each piece what lies there in host memory. Additions do not ask which element is which.
+//!
+//! A column's share is a whole number of objects and of blocks; where the rows do not divide, the last shares start earlier
+//! and write what they share with their neighbours a second time, so that rows past the last block are never read or
+//! written.
 
 use super::choose::{TooBig, first_that_fits};
 use super::cores;
 use super::gemm::STACK_BYTES;
 use crate::case::bytes_of;
 use crate::copy;
-use crate::layernorm::{LayerNorm, layernorm, layernorm_rows};
+use crate::layernorm::{LayerNorm, layernorm, layernorm_rows, weave};
+use crate::layout::{BLOCK_ROWS, Blocked, STRIP};
 use crate::requantise::ROW_BLOCK;
 use crate::residual_add::{ResidualAdd, residual_add};
 use crate::whisper::scheme::Number;
@@ -30,6 +35,7 @@ use kiln_dsl::array::{
 };
 use kiln_dsl::device::Device;
 use kiln_dsl::kernel::{Elem, Kernel, verify};
+use kiln_dsl::sequence::HostBufferId;
 use std::sync::Arc;
 
 /// Cores in a column, and columns.
@@ -149,7 +155,12 @@ struct Core {
     norm: KernelId,
     norm_post: KernelId,
     kept: LocalId,
+    /// Rows of bytes, and what orders them.
+    woven: Option<(LocalId, KernelId)>,
 }
+
+/// Copies of a sequence repeat at most so often.
+const REPEATS: u64 = 64;
 
 impl RowProgram {
     /// Bytes of a row of every input and output.
@@ -160,6 +171,11 @@ impl RowProgram {
     /// Bytes of one core's part of an object.
     fn part_bytes(&self) -> u32 {
         self.room.turn_rows * self.row_bytes()
+    }
+
+    /// Rows of whole blocks.
+    fn whole_rows(&self) -> u32 {
+        self.rows.next_multiple_of(BLOCK_ROWS)
     }
 
     /// Rows that one column works on: a whole number of objects.
@@ -179,7 +195,38 @@ impl RowProgram {
 
     /// Rows that input and output buffers must have.
     pub fn rows_needed(&self) -> u32 {
-        self.rows.max(self.share())
+        self.whole_rows().max(self.share())
+    }
+
+    /// Whether norms are bytes.
+    fn norm_is_bytes(&self) -> bool {
+        matches!(self.norm, Number::I8 | Number::I8Rows)
+    }
+
+    /// Bytes of a row of a norm, with what its multiplier takes.
+    fn norm_bytes(&self) -> u32 {
+        match self.norm {
+            Number::I8 => self.d,
+            Number::I8Rows => self.d + ROW_BLOCK as u32,
+            Number::I16 | Number::Bf16 => self.row_bytes(),
+        }
+    }
+
+    /// Operands of `rows` rows in 16 bits.
+    pub fn layout(&self, rows: u32) -> Blocked {
+        Blocked::new(rows, self.d)
+    }
+
+    /// Results of norms of `rows` rows, in elements of their type.
+    pub fn norm_layout(&self, rows: u32) -> Blocked {
+        Blocked::new(rows, self.row_bytes() / self.norm.elem().bytes())
+    }
+
+    /// The order in which cores' DMAs go through an object: strips of all rows, one behind another.
+    fn strips(&self) -> Option<[(u32, u32); 3]> {
+        let piece = 2 * STRIP;
+        let rows = self.room.turn_rows;
+        (rows > 1).then(|| [(self.d / STRIP, piece), (rows, self.row_bytes()), (piece, 1)])
     }
 
     /// Objects that bring the header to a core.
@@ -203,7 +250,12 @@ impl RowProgram {
         let object = |piece: &[u8]| {
             let mut part = piece.to_vec();
             part.resize(self.part_bytes() as usize, 0);
-            part.repeat(GRID as usize)
+            // As a core's DMA puts it together again.
+            let strips = |[strips, rows, (piece, _)]: [(u32, u32); 3]| -> Vec<u8> {
+                let starts = (0..strips.0).flat_map(|s| (0..rows.0).map(move |r| s * strips.1 + r * rows.1));
+                starts.flat_map(|at| part[at as usize..][..piece as usize].to_vec()).collect()
+            };
+            self.strips().map_or(part.clone(), strips).repeat(GRID as usize)
         };
         all.chunks(self.header_piece() as usize).flat_map(object).collect()
     }
@@ -258,6 +310,8 @@ impl RowProgram {
             other => layernorm(1, self.d, other.elem()),
         });
         let norm_post = kernel(layernorm(1, self.d, Elem::I16));
+        let weave = (self.norm_is_bytes() && turn_rows > 1)
+            .then(|| kernel(weave(turn_rows, self.norm_bytes(), self.d)));
         // Bytes, since they are seen as several things and `memref.view` takes only bytes.
         let part = MemType::flat(Elem::I8, self.part_bytes());
         let whole = MemType::flat(Elem::I8, GRID * self.part_bytes());
@@ -271,10 +325,11 @@ impl RowProgram {
             let first = core_in.len();
             for row in 0..GRID {
                 let core = Tile::new(col as u8, 2 + row as u8);
+                let strips = || self.strips().into_iter().flatten();
                 let input = d.fifo(format!("in{col}_{row}"), mem, [core], part.clone());
-                core_in.push(input.depths([2, in_objects]).id());
+                core_in.push(input.depths([2, in_objects]).from_stream(core, strips()).id());
                 let output = d.fifo(format!("out{col}_{row}"), core, [mem], part.clone());
-                core_out.push(output.depths([out_objects, 2]).id());
+                core_out.push(output.depths([out_objects, 2]).to_stream(strips()).id());
             }
             let offsets = |fifos: &[FifoId]| -> Vec<(FifoId, u32)> {
                 fifos[first..].iter().enumerate().map(|(i, &f)| (f, i as u32 * self.part_bytes())).collect()
@@ -285,7 +340,11 @@ impl RowProgram {
         for (at, (input, output)) in cores().zip(core_in.into_iter().zip(core_out)) {
             let kept = MemType::flat(Elem::I8, self.header_objects() * self.header_piece());
             let kept = d.local(format!("header_{}_{}", at.col, at.row), at, kept, None, None);
-            let core = Core { keep, add, norm, norm_post, kept };
+            let woven = weave.map(|weave| {
+                let rows = MemType::flat(Elem::I8, turn_rows * self.norm_bytes());
+                (d.local(format!("rows_{}_{}", at.col, at.row), at, rows, None, None), weave)
+            });
+            let core = Core { keep, add, norm, norm_post, kept, woven };
             d.core(at, |p| {
                 p.stack_bytes(STACK_BYTES);
                 p.forever(|p| self.dispatch(p, &core, input, output));
@@ -320,7 +379,7 @@ impl RowProgram {
             object,
             view: view(row * self.row_bytes(), elem, len),
         };
-        let width = if self.norm == Number::I8Rows { self.d + ROW_BLOCK as u32 } else { self.d };
+        let width = self.norm_bytes() / self.norm.elem().bytes();
         p.repeat_word(turns, |p| {
             let y = p.produce(output);
             p.switch(op, |branches| {
@@ -331,16 +390,23 @@ impl RowProgram {
                     p.release(input, Port::Consume, 2);
                 });
                 let norms = [
-                    (RowOp::Norm, core.norm, self.norm.elem(), width),
-                    (RowOp::NormPost, core.norm_post, Elem::I16, self.d),
+                    (RowOp::Norm, core.norm, core.woven, self.norm.elem(), width),
+                    (RowOp::NormPost, core.norm_post, None, Elem::I16, self.d),
                 ];
-                for (op, kernel, elem, len) in norms {
+                for (op, kernel, woven, elem, len) in norms {
                     branches.case(op.code().into(), |p| {
                         let x = p.consume(input);
                         for r in 0..self.room.turn_rows {
                             let operands =
                                 [row(x, r, Elem::I16, self.d), gain.clone(), beta.clone(), params.clone()];
-                            p.call(kernel, [&operands[..], &[row(y, r, elem, len)]].concat());
+                            let to = match woven {
+                                Some((buffer, _)) => Arg::Local { buffer, view: view(r * len, elem, len) },
+                                None => row(y, r, elem, len),
+                            };
+                            p.call(kernel, [&operands[..], &[to]].concat());
+                        }
+                        if let Some((rows, weave)) = woven {
+                            p.call(weave, vec![rows.into(), y.into()]);
                         }
                         p.release(input, Port::Consume, 1);
                     });
@@ -362,36 +428,65 @@ impl RowProgram {
         let flat = |elem, len: u64| {
             MemType::flat(elem, u32::try_from(len).expect("host buffers below 4 Gi elements"))
         };
-        let [share, rows, width] = [self.share(), self.rows, self.d].map(u64::from);
-        let distance = u64::from(buffer_rows) * width;
+        let [share, rows, width] = [self.share(), self.whole_rows(), self.d].map(u64::from);
+        let distance = self.layout(buffer_rows).len();
         let [turn, turns] = [self.turn(), self.turns()].map(u64::from);
         let each = turns.div_ceil(self.room.copies.into());
         let parts = (0..turns).step_by(each as usize).map(|done| (done, each.min(turns - done)));
         let parts: Vec<(u64, u64)> = parts.collect();
-        let copies = if op == RowOp::Add { parts.len() } else { 1 };
+        // Rows of a block in one turn, and how often a copy goes through a block for those.
+        let turn_rows = u64::from(self.room.turn_rows);
+        let (block, turns_of_block) = (u64::from(BLOCK_ROWS) * width, u64::from(BLOCK_ROWS) / turn_rows);
+        let blocks = share / u64::from(BLOCK_ROWS);
         d.sequence(|s| {
             let header = s.buffer("header", flat(Elem::I8, self.header_len()));
             let x = s.buffer("x", flat(Elem::I16, 2 * distance));
             let y_len = if op == RowOp::Add { 2 * distance } else { distance };
             let y = s.buffer("y", flat(Elem::I16, y_len));
+            // A share of a norm's operand or result: whole blocks as they lie, or turn by turn strips of `strip` elements.
+            let gathered = |of: HostBufferId, fifo: FifoId, first: u64, strip: u64| -> usize {
+                if turns_of_block == 1 {
+                    s.copy_linear(of, fifo, first, share * width).token();
+                    return 1;
+                }
+                let parts = (0..blocks).step_by(REPEATS as usize);
+                let copies = parts.map(|done| {
+                    let sizes =
+                        [(blocks - done).min(REPEATS), turns_of_block, block / strip, strip / turns_of_block];
+                    let strides = [block, strip / turns_of_block, strip, 1];
+                    s.copy(of, fifo, [0, 0, 0, first + done * block], sizes, strides).token();
+                });
+                copies.count()
+            };
+            let strip = u64::from(BLOCK_ROWS * STRIP);
+            // Bytes have half as many elements of 16 bits in a strip.
+            let result_strip = if op == RowOp::Norm && self.norm_is_bytes() { strip / 2 } else { strip };
+            let mut waits = vec![];
             for col in 0..GRID as usize {
                 let first = (col as u64 * share).min(rows.saturating_sub(share)) * width;
-                s.copy_linear(y, outputs[col], first, share * width).token();
+                let results = if op == RowOp::Add {
+                    s.copy_linear(y, outputs[col], first, share * width).token();
+                    1
+                } else {
+                    gathered(y, outputs[col], first, result_strip)
+                };
                 s.copy_linear(header, inputs[col], 0, self.header_len()).token();
-                if op == RowOp::Add {
+                let operands = if op == RowOp::Add {
                     for &(done, turns) in &parts {
                         let sizes = [turns, 2, turn, width];
                         let strides = [turn * width, distance, width, 1];
                         let first = first + done * turn * width;
                         s.copy(x, inputs[col], [0, 0, 0, first], sizes, strides).token();
                     }
+                    parts.len()
                 } else {
-                    s.copy_linear(x, inputs[col], first, share * width).token();
-                }
+                    gathered(x, inputs[col], first, strip)
+                };
+                waits.push((1 + operands, results));
             }
-            for col in 0..GRID as usize {
-                (0..=copies).for_each(|_| s.wait(inputs[col]));
-                s.wait(outputs[col]);
+            for (col, (of_input, of_output)) in waits.into_iter().enumerate() {
+                (0..of_input).for_each(|_| s.wait(inputs[col]));
+                (0..of_output).for_each(|_| s.wait(outputs[col]));
             }
         });
     }

@@ -12,6 +12,7 @@ use crate::case::bytes_of;
 use crate::designs::gemm::{CHUNK, ColumnBlock, ColumnWords, SumsBlock, SumsWords};
 use crate::designs::rows::RowOp;
 use crate::layernorm::LayerNorm;
+use crate::layout::Blocked;
 use crate::residual_add::ResidualAdd;
 use crate::{attention_bf16, conv1d, float_sums};
 use half::bf16;
@@ -240,7 +241,7 @@ pub fn encode(
     let x = run.embed(mel)?;
     let x = model.layers.iter().enumerate().try_fold(x, |x, (i, layer)| run.layer(x, layer, i))?;
     let features = run.normalise(RowOp::NormPost, &x, &model.ln_post)?;
-    let integers = run.tensor_i16(&features, 0, "final");
+    let integers = run.stream(&features, 0, "final");
     let scale = model.final_scale;
     let features = integers.mapv(|v| (f64::from(v) * scale) as f32);
     Ok(Encoded { features, integers, report: run.report })
@@ -262,12 +263,26 @@ fn zeros(len: u64, bytes: u32) -> Vec<u8> {
     vec![0; (len * u64::from(bytes)) as usize]
 }
 
-/// The elements `[rows, columns]` from element `offset` of a dense buffer.
-fn matrix<T: bytemuck::Pod>(bytes: &[u8], offset: usize, [rows, columns]: [usize; 2]) -> Array2<T> {
+/// The first `[rows, columns]` of a matrix that begins at element `offset` of a buffer.
+fn matrix<T: bytemuck::Pod>(
+    bytes: &[u8],
+    offset: u64,
+    layout: Blocked,
+    [rows, columns]: [usize; 2],
+) -> Array2<T> {
     let size = size_of::<T>();
-    let part = &bytes[offset * size..(offset + rows * columns) * size];
-    let elements = part.chunks_exact(size).map(bytemuck::pod_read_unaligned).collect();
-    Array2::from_shape_vec((rows, columns), elements).expect("rows x columns elements")
+    let part = &bytes[offset as usize * size..][..layout.len() as usize * size];
+    let elements: Vec<T> = part.chunks_exact(size).map(bytemuck::pod_read_unaligned).collect();
+    layout.unpack_part(&elements, [0, 0], [rows as u32, columns as u32])
+}
+
+/// The same in a type.
+fn activation(bytes: &[u8], offset: u64, layout: Blocked, number: Number, shape: [usize; 2]) -> Activation {
+    match number {
+        Number::I8 | Number::I8Rows => Activation::I8(matrix(bytes, offset, layout, shape)),
+        Number::I16 => Activation::I16(matrix(bytes, offset, layout, shape)),
+        Number::Bf16 => Activation::Bf16(matrix(bytes, offset, layout, shape)),
+    }
 }
 
 impl Run<'_> {
@@ -286,43 +301,33 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The rows of a tensor that are positions, `columns` wide, from element `offset`; observed.
-    fn tensor_i16(&mut self, bytes: &[u8], offset: usize, name: &str) -> Array2<i16> {
-        let tensor = matrix(bytes, offset, [self.model.config.positions, self.model.config.d]);
+    /// A tensor of the residual stream, from element `offset`; observed.
+    fn stream(&mut self, bytes: &[u8], offset: u64, name: &str) -> Array2<i16> {
+        let config = &self.model.config;
+        let layout = self.plan.row_program.layout(self.plan.rows);
+        let tensor = matrix(bytes, offset, layout, [config.positions, config.d]);
         (self.observe)(name, Tensor::I16(tensor.view()));
         tensor
     }
 
-    fn see_i16(&mut self, bytes: &[u8], offset: usize, shape: [usize; 2], name: &str) {
-        self.see(bytes, offset, Number::I16, shape, name);
-    }
-
-    /// A tensor of a type, from element `offset`; observed.
-    fn see(&mut self, bytes: &[u8], offset: usize, number: Number, shape: [usize; 2], name: &str) {
-        match number {
-            Number::I8 | Number::I8Rows => {
-                (self.observe)(name, Tensor::I8(matrix(bytes, offset, shape).view()))
-            }
-            Number::I16 => (self.observe)(name, Tensor::I16(matrix(bytes, offset, shape).view())),
-            Number::Bf16 => (self.observe)(name, Tensor::Bf16(matrix(bytes, offset, shape).view())),
-        }
+    /// What a product or attention wrote, for all positions; observed.
+    fn see(&mut self, bytes: &[u8], layout: Blocked, number: Number, name: &str) {
+        let shape = [self.model.config.positions, layout.columns as usize];
+        (self.observe)(name, activation(bytes, 0, layout, number, shape).view());
     }
 
     /// A LayerNorm's output, with its rows' multipliers if they have any.
     fn see_normalised(&mut self, bytes: &[u8], name: &str) {
-        let (rows, d) = (self.model.config.positions, self.model.config.d);
-        if self.model.recipe.norm == Number::Bf16 {
-            return self.see(bytes, 0, Number::Bf16, [rows, d], name);
+        let (rows, d, norm) = (self.model.config.positions, self.model.config.d, self.model.recipe.norm);
+        let layout = self.plan.row_program.norm_layout(self.plan.rows);
+        if norm != Number::I8Rows {
+            return (self.observe)(name, activation(bytes, 0, layout, norm, [rows, d]).view());
         }
-        let all = matrix::<i8>(bytes, 0, [rows, 2 * d]);
-        let values = all.slice(s![.., ..d]);
-        if self.model.recipe.norm == Number::I8 {
-            (self.observe)(name, Tensor::I8(values));
-        } else {
-            let first = |row: ndarray::ArrayView1<i8>| i16::from_le_bytes([row[d] as u8, row[d + 1] as u8]);
-            let multipliers: Vec<i16> = all.rows().into_iter().map(first).collect();
-            (self.observe)(name, Tensor::I8Rows(values, &multipliers));
-        }
+        // Behind the elements of a row, its multiplier.
+        let all = matrix::<i8>(bytes, 0, layout, [rows, d + 2]);
+        let first = |row: ndarray::ArrayView1<i8>| i16::from_le_bytes([row[d] as u8, row[d + 1] as u8]);
+        let multipliers: Vec<i16> = all.rows().into_iter().map(first).collect();
+        (self.observe)(name, Tensor::I8Rows(all.slice(s![.., ..d]), &multipliers));
     }
 
     /// `c` of a product of `a` with laid-out weights.
@@ -341,30 +346,46 @@ impl Run<'_> {
     fn embed(&mut self, mel: &Activation) -> Result<Vec<u8>, EncodeError> {
         let (plan, model) = (self.plan, self.model);
         (self.observe)("mel", mel.view());
-        let mut x = match mel {
-            Activation::Bf16(mel) => padded(mel.view()),
-            integers => padded(integers.widened().view()),
+        let x = match mel {
+            Activation::Bf16(mel) => windows(plan, mel.view()),
+            integers => windows(plan, integers.widened().view()),
         };
-        x.resize((plan.conv1.gemm.a.len * 2) as usize, 0);
         let c = zeros(plan.conv1.gemm.c.len, 2);
         let last = Elem::I16;
         let between = if plan.conv2.is_some() { model.recipe.conv.elem() } else { last };
         let [_, _, mut x] =
             self.product(&plan.conv1, x, conv_weights(&plan.conv1, &model.conv1, between), c)?;
-        let d = model.config.d;
         if let (Some(product), Some(stage)) = (&plan.conv2, &model.conv2) {
-            self.see(&x, d, model.recipe.conv, [model.config.frames(), d], "conv1_gelu");
+            let layout = product.gemm.a.layout;
+            self.see_frames(&x, layout);
+            // The frame before the first is padding.
+            for column in 0..model.config.d as u32 {
+                let at = 2 * layout.position(0, column) as usize;
+                x[at..at + 2].fill(0);
+            }
             let c = zeros(product.gemm.c.len, 2);
             [_, _, x] = self.product(product, x, conv_weights(product, stage, last), c)?;
-            self.see_i16(&x, 0, [model.config.positions, d], "conv2_gelu");
-        } else {
-            self.see_i16(&x, 0, [model.config.positions, d], "conv1_gelu");
         }
-        let positions = model.position_table.as_standard_layout();
+        self.stream(&x, 0, if plan.conv2.is_some() { "conv2_gelu" } else { "conv1_gelu" });
+        let table = model.position_table.view();
+        let table = bytes_of(&Blocked::new(table.nrows() as u32, table.ncols() as u32).pack(table));
         let half = x.len() / 2;
-        let table = bytes_of(positions.as_slice().expect("standard layout"));
         x[half..half + table.len()].copy_from_slice(&table);
         self.add(x, &model.embed, "embed")
+    }
+
+    /// The frames of the first convolution, of which a row of the second one's operand has three; observed.
+    fn see_frames(&mut self, bytes: &[u8], layout: Blocked) {
+        fn frames<T: Copy>(rows: Array2<T>, d: usize) -> Array2<T> {
+            let at = |(frame, column): (usize, usize)| rows[(frame / 2, (1 + frame % 2) * d + column)];
+            Array2::from_shape_fn((2 * rows.nrows(), d), at)
+        }
+        let (positions, d) = (self.model.config.positions, self.model.config.d);
+        let frames = match activation(bytes, 0, layout, self.model.recipe.conv, [positions, 3 * d]) {
+            Activation::Bf16(rows) => Activation::Bf16(frames(rows, d)),
+            integers => Activation::I16(frames(integers.widened(), d)),
+        };
+        (self.observe)("conv1_gelu", frames.view());
     }
 
     /// The sum of both halves of `xy`, in the first half of a new buffer.
@@ -374,7 +395,7 @@ impl Run<'_> {
         let mut host = [header, xy, vec![0; len]];
         self.dispatch(&self.plan.add, &mut host)?;
         let [_, _, sum] = host;
-        self.tensor_i16(&sum, 0, name);
+        self.stream(&sum, 0, name);
         Ok(sum)
     }
 
@@ -394,8 +415,7 @@ impl Run<'_> {
         let h = self.normalise(RowOp::Norm, &x, &layer.ln1)?;
         self.see_normalised(&h, &name("ln1"));
         let context = self.attention(h, layer, i)?;
-        let config = &self.model.config;
-        self.see(&context, 0, self.model.recipe.context, [config.positions, config.d], &name("ctx"));
+        self.see(&context, plan.attention.0.output, self.model.recipe.context, &name("ctx"));
         let xy = self.linear_onto(&plan.out, context, &layer.out, x, &name("attn_out"))?;
         let x = self.add(xy, &layer.resid1, &name("resid1"))?;
         let h = self.normalise(RowOp::Norm, &x, &layer.ln2)?;
@@ -403,7 +423,7 @@ impl Run<'_> {
         let weights = laid_out(&plan.fc1, &layer.fc1, Some((&layer.gelu, self.model.recipe.hidden.elem())));
         let c = zeros(plan.fc1.gemm.c.len, 2);
         let [_, _, hidden] = self.product(&plan.fc1, h, weights, c)?;
-        self.see(&hidden, 0, self.model.recipe.hidden, [config.positions, config.ffn], &name("gelu"));
+        self.see(&hidden, plan.fc1.gemm.c.layout, self.model.recipe.hidden, &name("gelu"));
         let xy = self.linear_onto(&plan.fc2, hidden, &layer.fc2, x, &name("fc2"))?;
         self.add(xy, &layer.resid2, &format!("layer{i}"))
     }
@@ -418,7 +438,7 @@ impl Run<'_> {
         name: &str,
     ) -> Result<Vec<u8>, EncodeError> {
         let [_, _, xy] = self.product(p, a, laid_out(p, linear, None), xy)?;
-        self.tensor_i16(&xy, p.gemm.c.offsets[0] as usize, name);
+        self.stream(&xy, p.gemm.c.offsets[0], name);
         Ok(xy)
     }
 
@@ -427,14 +447,14 @@ impl Run<'_> {
         let config = &self.model.config;
         let (d, positions) = (config.d, config.positions);
         let (op, design) = &plan.attention;
-        let c = zeros(plan.project.gemm.c.len, op.elem().bytes());
+        let (number, elem) = match op.elem() {
+            Elem::Bf16 => (Number::Bf16, Elem::Bf16),
+            _ => (Number::I8, Elem::I8),
+        };
+        let c = zeros(plan.project.gemm.c.len, elem.bytes());
         let weights = laid_out(&plan.project, &layer.qkv, None);
         let [_, _, qkv] = self.product(&plan.project, h, weights, c)?;
-        let shape = [positions, 3 * d];
-        let all = match op.elem() {
-            Elem::Bf16 => Activation::Bf16(matrix(&qkv, 0, shape)),
-            _ => Activation::I8(matrix(&qkv, 0, shape)),
-        };
+        let all = activation(&qkv, 0, op.input, number, [positions, 3 * d]);
         for (part, name) in ["q", "k", "v"].into_iter().enumerate() {
             (self.observe)(&format!("layer{i}.{name}"), all.columns(part * d..(part + 1) * d));
         }
@@ -445,16 +465,31 @@ impl Run<'_> {
                 panic!("the plan covers the recipe, whose softmax is not in two passes")
             }
         };
-        let mut host = [op.header(header), qkv, zeros(op.output_len, op.out.bytes())];
+        let mut host = [op.header(header), qkv, zeros(op.output.len(), op.out.bytes())];
         self.dispatch(design, &mut host)?;
         let [_, _, context] = host;
         Ok(context)
     }
 }
 
-/// A padded matrix's bytes.
-fn padded<T: bytemuck::Pod + Default>(x: ArrayView2<T>) -> Vec<u8> {
-    bytes_of(conv1d::pad(x).as_slice().expect("padded input is dense"))
+/// The first convolution's operand: the windows of its frames. Where another follows, batch `b` has in row `t` the window
+/// of frame `2 t - 1 + b`; that of frame -1, whose result is not used, is zeros.
+fn windows<T: bytemuck::Pod + Default>(plan: &Plan, mel: ArrayView2<T>) -> Vec<u8> {
+    let padded = conv1d::pad(mel);
+    let windows = conv1d::windows(&padded, 1);
+    let layout = plan.conv1.gemm.a.layout;
+    let batches = plan.conv1.gemm.a.offsets.len();
+    let batch = |batch: usize| {
+        let mut rows = Array2::default((layout.rows as usize, layout.columns as usize));
+        for position in 0..plan.config.positions {
+            let frame = if batches == 1 { Some(position) } else { (2 * position + batch).checked_sub(1) };
+            if let Some(frame) = frame {
+                rows.slice_mut(s![position, ..windows.ncols()]).assign(&windows.row(frame));
+            }
+        }
+        bytes_of(&layout.pack(rows.view()))
+    };
+    (0..batches).flat_map(batch).collect()
 }
 
 /// The column blocks of weights with the weights, as the product takes them; with the GELU that follows, if one does, and

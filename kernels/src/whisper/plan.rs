@@ -8,6 +8,7 @@ use crate::designs::choose::TooBig;
 use crate::designs::gemm::{CHUNK, Gemm, Integers, Numbers, Operand};
 use crate::designs::rows::{RowOp, RowProgram};
 use crate::layernorm::MAX_COLUMNS;
+use crate::layout::Blocked;
 use crate::matmul::Left;
 use kiln_dsl::array::Design;
 use kiln_dsl::device::Device;
@@ -119,26 +120,23 @@ impl Plan {
             heads,
             head_dim,
             positions,
-            input_row: 3 * u64::from(d),
-            input_len: 0,
+            input: Blocked::new(positions, 3 * d),
             out: context_elem,
-            output_len: 0,
+            output: Blocked::new(positions, d),
         };
         let blocks = attention.blocks(device)?;
         // Whole blocks of rows, of products and of attention.
         let activation_rows = attention.rows_needed(blocks.rows).max(positions.next_multiple_of(64));
-        let (rows_u64, d_u64) = (u64::from(activation_rows), u64::from(d));
-        let activation = |width: u32| Operand::dense(rows_u64, width.into());
-        let stream = |half: u64| Operand {
-            len: 2 * rows_u64 * d_u64,
-            row_stride: d_u64,
-            offsets: vec![half * rows_u64 * d_u64],
+        let matrix = |width: u32| Blocked::new(activation_rows, width);
+        let activation = |width: u32| Operand::whole(matrix(width));
+        let stream = |half: u64| {
+            let layout = matrix(d);
+            Operand { layout, len: 2 * layout.len(), offsets: vec![half * layout.len()] }
         };
-        // Rows of a LayerNorm have room for 16 bits; bytes may go on for a row block.
         let row_scales = recipe.norm == Number::I8Rows;
-        let normalised_width = 2 * d / recipe.norm.elem().bytes();
+        let row_program = RowProgram::fitted(d, positions, recipe.norm, device)?;
         let normalised = |p: Gemm| {
-            let a = Operand { row_stride: normalised_width.into(), ..activation(normalised_width) };
+            let a = Operand::whole(row_program.norm_layout(activation_rows));
             let numbers = match p.numbers {
                 Numbers::Integers(types) => Numbers::Integers(Integers { row_scales, ..types }),
                 Numbers::Bf16 => Numbers::Bf16,
@@ -155,37 +153,30 @@ impl Plan {
         };
 
         let window = |channels: u32| (conv1d::TAPS as u32 * channels).next_multiple_of(CHUNK);
-        let windows = |frames: u32, channels: u32, stride: u32| {
-            // The last row of the last block reads a whole row of windows.
-            let frames = frames.next_multiple_of(256).max(frames);
-            Operand {
-                len: u64::from(frames) * u64::from(stride * channels) + u64::from(window(channels)),
-                row_stride: u64::from(stride * channels),
-                offsets: vec![0],
-            }
+        let conv = |name: &str, k, [a, c]: [Operand; 2]| {
+            gemm(name, Left::I16, Elem::I16, true, [positions, k, d], [a, c])
         };
-        let frames = config.frames() as u32;
-        let two_convs = frames != positions;
-        let (conv1_c, conv1_rows) = if two_convs {
-            let mut c = windows(positions, d, 2);
-            c.row_stride = d_u64;
-            // The first frame of padding.
-            c.offsets = vec![d_u64];
-            (c, frames)
+        let from_mel = matrix(window(mels));
+        let (conv1, conv2) = if config.frames() == config.positions {
+            (conv("conv1_gelu", from_mel.columns, [Operand::whole(from_mel), stream(0)])?, None)
         } else {
-            (stream(0), positions)
+            // A window of the second convolution is three frames of the first: rows of `positions`, in which three batches
+            // write the frames before, at and after twice the position side by side.
+            let a = Operand {
+                layout: from_mel,
+                len: 3 * from_mel.len(),
+                offsets: (0..3).map(|batch| batch * from_mel.len()).collect(),
+            };
+            let frames = matrix(window(d));
+            let c = Operand {
+                offsets: (0..3).map(|batch| frames.position(0, batch * d)).collect(),
+                ..Operand::whole(frames)
+            };
+            let conv2 = conv("conv2_gelu", frames.columns, [Operand::whole(frames), stream(0)])?;
+            (conv("conv1_gelu", from_mel.columns, [a, c])?, Some(conv2))
         };
-        let conv1_shape = [conv1_rows, window(mels), d];
-        let conv1_io = [windows(conv1_rows, mels, 1), conv1_c];
-        let conv1 = gemm("conv1_gelu", Left::I16, Elem::I16, true, conv1_shape, conv1_io)?;
-        let conv2_io = || [windows(positions, d, 2), stream(0)];
-        let conv2 = two_convs
-            .then(|| gemm("conv2_gelu", Left::I16, Elem::I16, true, [positions, window(d), d], conv2_io()));
 
-        let attention =
-            AttentionDesign { input_len: 3 * rows_u64 * d_u64, output_len: rows_u64 * d_u64, ..attention };
-
-        let row_program = RowProgram::fitted(d, positions, recipe.norm, device)?;
+        let attention = attention.with_rows(activation_rows);
         let rows = |name: &str, op| row_program.design(name, op, activation_rows);
         let square = [positions, d, d];
         let project_io = [activation(d), activation(3 * d)];
@@ -196,7 +187,7 @@ impl Plan {
             config: config.clone(),
             rows: activation_rows,
             conv1,
-            conv2: conv2.transpose()?,
+            conv2,
             norm: rows("layernorm", RowOp::Norm),
             project: normalised(
                 gemm("project", Left::I8, Elem::I8, false, [positions, d, 3 * d], project_io)?.gemm,
@@ -312,6 +303,53 @@ mod tests {
         programs.sort_unstable();
         programs.dedup();
         assert_eq!(programs, ["attention", "conv1_gelu", "residual_add"]);
+    }
+
+    /// What one operation stores is the layout that the next one loads, and nothing on the way orders a product's operands.
+    #[test]
+    fn every_operation_loads_what_the_one_before_stored() {
+        for (model, scheme) in [
+            ("tiny", Scheme::W8A8),
+            ("tiny", Scheme::W8A8Static),
+            ("tiny", Scheme::Bf16),
+            ("large-v3", Scheme::W8A8),
+            ("design-doc", Scheme::W8A8),
+        ] {
+            let config = ModelConfig { layers: 1, ..ModelConfig::named(model).expect("listed") };
+            let recipe = scheme.recipe();
+            let plan = Plan::new(&config, &recipe, Device::npu1()).unwrap();
+            let stream = plan.row_program.layout(plan.rows);
+            let normalised = plan.row_program.norm_layout(plan.rows);
+            let attention = &plan.attention.0;
+            let embedded = plan.conv2.as_ref().unwrap_or(&plan.conv1);
+            let mut joints = vec![
+                (embedded.gemm.c.layout, stream),
+                (normalised, plan.project.gemm.a.layout),
+                (plan.project.gemm.c.layout, attention.input),
+                (attention.output, plan.out.gemm.a.layout),
+                (plan.out.gemm.c.layout, stream),
+                (normalised, plan.fc1.gemm.a.layout),
+                (plan.fc1.gemm.c.layout, plan.fc2.gemm.a.layout),
+                (plan.fc2.gemm.c.layout, stream),
+            ];
+            joints.extend(plan.conv2.as_ref().map(|conv2| (plan.conv1.gemm.c.layout, conv2.gemm.a.layout)));
+            for (stored, loaded) in joints {
+                assert_eq!(stored, loaded, "{model}, {scheme}");
+            }
+            let types =
+                |of: &Product| of.design.sequence.buffers.iter().map(|b| b.ty.elem).collect::<Vec<_>>();
+            let bits = |elem: Elem| elem.bytes();
+            assert_eq!(bits(types(&plan.project)[2]), bits(attention.elem()), "{model}, {scheme}");
+            assert_eq!(bits(types(&plan.fc1)[2]), bits(types(&plan.fc2)[0]), "{model}, {scheme}");
+            assert_eq!(bits(types(&plan.out)[0]), bits(attention.out), "{model}, {scheme}");
+            for design in plan.products().into_iter().map(|p| &p.design).chain([&plan.attention.1]) {
+                for fifo in &design.fifos {
+                    let ordered =
+                        !fifo.to_stream.is_empty() || fifo.from_stream.iter().any(|d| !d.is_empty());
+                    assert!(!ordered, "{model}, {scheme}: {} of {}", fifo.name, design.name);
+                }
+            }
+        }
     }
 
     #[test]

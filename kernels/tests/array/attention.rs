@@ -5,29 +5,28 @@ use kiln_dsl::kernel::Elem;
 use kiln_kernels::attention::{Attention, reference_i8, reference_i16};
 use kiln_kernels::case::{Data, Source, bytes_of};
 use kiln_kernels::designs::attention::{AttentionDesign, Blocks};
-use ndarray::{Array2, s};
+use kiln_kernels::layout::Blocked;
+use ndarray::s;
 
 /// Runs attention of `positions` with `rows` queries a core, and compares every position of every head.
 fn check(heads: u32, head_dim: u32, positions: u32, rows: u32, out: Elem) -> u64 {
     let d = (heads * head_dim) as usize;
-    let mut design = AttentionDesign {
+    let design = AttentionDesign {
         name: "attention".into(),
         heads,
         head_dim,
         positions,
-        input_row: 3 * d as u64,
-        input_len: 0,
+        input: Blocked::new(positions, 3 * d as u32),
         out,
-        output_len: 0,
+        output: Blocked::new(positions, d as u32),
     };
     let needed = design.rows_needed(rows) as usize;
-    design.input_len = (needed * 3 * d) as u64;
-    design.output_len = (needed * d) as u64;
+    let design = design.with_rows(needed as u32);
     // Rows past the positions are noise: masks and blocks must keep them out.
     let x = Source::new(u64::from(positions), Data::Random).matrix::<i8>([needed, 3 * d], [-128, 127]);
     let a = Attention::new(3.0 * 16.0 / (73.3 * 73.3 * 8.0), 3e5, if out == Elem::I8 { 4.0 } else { 900.0 });
     let y = vec![0x77; needed * d * out.bytes() as usize];
-    let mut host = [design.header(a.header(design.positions)), bytes_of(x.as_slice().unwrap()), y];
+    let mut host = [design.header(a.header(design.positions)), bytes_of(&design.input.pack(x.view())), y];
     let report =
         runner::run(&design.design(Blocks { rows, keys: 2 }), &mut host).unwrap_or_else(|e| panic!("{e}"));
     let valid = positions as usize;
@@ -39,12 +38,11 @@ fn check(heads: u32, head_dim: u32, positions: u32, rows: u32, out: Elem) -> u64
         let columns = s![..valid, head * head_dim as usize..(head + 1) * head_dim as usize];
         let (q, k, v) = (part(0), part(1), part(2));
         if out == Elem::I8 {
-            let got =
-                Array2::from_shape_vec((needed, d), host[2].iter().map(|&b| b as i8).collect()).unwrap();
+            let got = design.output.unpack(bytemuck::cast_slice::<u8, i8>(&host[2]));
             assert!(got.slice(columns) == reference_i8(q, k, v, &a), "head {head}");
         } else {
-            let words = host[2].chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect();
-            let got = Array2::from_shape_vec((needed, d), words).unwrap();
+            let words: Vec<i16> = host[2].chunks_exact(2).map(bytemuck::pod_read_unaligned).collect();
+            let got = design.output.unpack(&words);
             assert!(got.slice(columns) == reference_i16(q, k, v, &a), "head {head}");
         }
     }

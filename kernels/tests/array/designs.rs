@@ -10,6 +10,7 @@ use kiln_kernels::case::{Data, Source, bytes_of};
 use kiln_kernels::catalogue::{catalogue, find};
 use kiln_kernels::designs;
 use kiln_kernels::designs::gemm::{CHUNK, ColumnBlock, ColumnWords, Gemm, Integers, Numbers, Operand};
+use kiln_kernels::layout::Blocked;
 use kiln_kernels::matmul::{self, Left};
 use kiln_kernels::relu;
 use kiln_kernels::requantise::{Requant, reference_i8, reference_i16};
@@ -25,8 +26,8 @@ fn plain_gemm(m: u32, k: u32, n: u32, out: Elem) -> Gemm {
         m,
         k,
         n,
-        a: Operand::dense(m.into(), k.into()),
-        c: Operand::dense(m.into(), n.into()),
+        a: Operand::whole(Blocked::new(m, k)),
+        c: Operand::whole(Blocked::new(m, n)),
     }
 }
 
@@ -41,28 +42,36 @@ fn gemm_i8(m: u32, k: u32, n: u32, out: Elem) -> SimReport {
         out_shift: 18,
     };
     let mut gemm = plain_gemm(m, k, n, out);
-    let rows = gemm.rows_needed() as usize;
-    gemm.a.len = (rows * k as usize) as u64;
-    gemm.c.len = (rows * n as usize) as u64;
+    let rows = gemm.rows_needed();
+    gemm.a = Operand::whole(Blocked::new(rows, k));
+    gemm.c = Operand::whole(Blocked::new(rows, n));
+    let [a_layout, c_layout] = [&gemm.a, &gemm.c].map(|operand| operand.layout);
     let (tile, design) = gemm.fitted(Device::npu1()).unwrap_or_else(|e| panic!("{e}"));
-    let mut a_rows = Array2::<i8>::zeros((rows, k as usize));
+    let mut a_rows = Array2::<i8>::zeros((rows as usize, k as usize));
     a_rows.slice_mut(s![..m as usize, ..]).assign(&a);
     let words = ColumnWords { gelu_bits: 0, row_shift: 0, chunks: k / CHUNK };
     let blocks = ColumnBlock::objects(tile.n, &bias.to_vec(), &q, words);
     let mut host = [
-        bytes_of(a_rows.as_slice().unwrap()),
+        bytes_of(&a_layout.pack(a_rows.view())),
         gemm.pack_b(tile.n, &blocks, b.view()),
-        vec![0x77; rows * n as usize * out.bytes() as usize],
+        vec![0x77; (c_layout.len() * u64::from(out.bytes())) as usize],
     ];
     let report = runner::run(&design, &mut host).unwrap_or_else(|e| panic!("{e}"));
     let sums = matmul::reference(a.view(), b.view(), bias.view());
-    let expected = match out {
-        Elem::I8 => bytes_of(reference_i8(sums.view(), &q).as_slice().unwrap()),
-        _ => bytes_of(reference_i16(sums.view(), &q).as_slice().unwrap()),
-    };
-    assert!(host[2][..expected.len()] == expected, "{m}x{k}x{n}");
-    if rows == m as usize {
-        assert_eq!(host[2].len(), expected.len());
+    let shape = [m, n];
+    match out {
+        Elem::I8 => {
+            let got = c_layout.unpack_part(bytemuck::cast_slice::<u8, i8>(&host[2]), [0, 0], shape);
+            assert_eq!(got, reference_i8(sums.view(), &q), "{m}x{k}x{n}");
+        }
+        _ => {
+            let halves: Vec<i16> = host[2].chunks_exact(2).map(bytemuck::pod_read_unaligned).collect();
+            assert_eq!(
+                c_layout.unpack_part(&halves, [0, 0], shape),
+                reference_i16(sums.view(), &q),
+                "{m}x{k}x{n}"
+            );
+        }
     }
     report
 }
@@ -173,7 +182,7 @@ fn two_runs_are_identical_bytes_cycles_and_traces() {
 fn the_array_never_writes_past_the_last_row() {
     // 300 rows: a block of 256, and one that starts at row 44.
     let spec = Gemm {
-        c: Operand { len: 301 * 192, ..Operand::dense(300, 192) },
+        c: Operand { len: 301 * 192, ..Operand::whole(Blocked::new(300, 192)) },
         ..plain_gemm(300, 64, 192, Elem::I8)
     };
     let (tile, design) = spec.fitted(Device::npu1()).unwrap_or_else(|e| panic!("{e}"));

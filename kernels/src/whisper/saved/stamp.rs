@@ -6,7 +6,9 @@ use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::designs::gemm;
 use crate::layernorm::MAX_COLUMNS;
+use crate::layout::{BLOCK_ROWS, STRIP};
 use crate::whisper::ModelConfig;
 use crate::whisper::scheme::Scheme;
 
@@ -21,9 +23,9 @@ pub struct Stamp {
     pub version: u32,
     /// Name of the scheme.
     pub scheme: String,
-    /// Rows and columns of the sub-tiles of left operands on the array.
+    /// Rows and columns of the tiles of activations, in host memory and on the array ([`crate::layout`]).
     pub activation_tile: [u32; 2],
-    /// Rows and columns of the sub-tiles of weights on the array.
+    /// Rows and columns of the tiles of weights, in host memory and on the array ([`gemm::WEIGHT_TILE`]).
     pub weight_tile: [u32; 2],
     /// Order of a weight matrix in the file: `inputs x outputs`, the file's rows before they are cut into tiles.
     pub weight_order: String,
@@ -41,8 +43,8 @@ impl Stamp {
         Stamp {
             version: VERSION,
             scheme: scheme.name().to_owned(),
-            activation_tile: [4, 8],
-            weight_tile: if scheme == Scheme::Bf16 { [8, 4] } else { [8, 8] },
+            activation_tile: [BLOCK_ROWS, STRIP],
+            weight_tile: if scheme == Scheme::Bf16 { gemm::BF16_WEIGHT_TILE } else { gemm::WEIGHT_TILE },
             weight_order: "inputs x outputs".to_owned(),
             scales: if scheme == Scheme::Bf16 {
                 "value = number x scale, weights with the scales of their inputs and outputs in them"
