@@ -101,10 +101,10 @@ impl Controller {
     pub fn start(&mut self, now: Cycles) -> Action {
         let Some(command) = self.commands.get(self.at) else { return Action::Finished };
         match *command {
-            Command::Push { direction, .. } => {
+            Command::Push { direction, task, .. } => {
                 let cost = match (self.before, direction) {
                     (Before::Nothing, _) => self.costs.push_cold,
-                    (Before::Push, _) => self.costs.push_next,
+                    (Before::Push, _) => self.costs.push_after_push(task.token),
                     (Before::Wait, Direction::Mm2s) => self.costs.push_mm2s,
                     (Before::Wait, Direction::S2mm) => self.costs.push_s2mm,
                 };
@@ -162,22 +162,23 @@ mod tests {
         push_mm2s: 300,
         push_s2mm: 400,
         push_next: 50,
+        push_writes: 40,
+        token_write: 30,
         wait_first: 7000,
         wait_later: 2,
     };
 
-    fn push(direction: Direction) -> Command {
+    fn push(direction: Direction, token: bool) -> Command {
         let walk = Walk::linear(0, 4);
-        let task =
-            Task { buffer: 0, walk, run_words: 1, runs: 1, run_stride_bytes: 0, token: true, command: 0 };
+        let task = Task { buffer: 0, walk, run_words: 1, runs: 1, run_stride_bytes: 0, token, command: 0 };
         Command::Push { channel: 0, direction, task }
     }
 
     #[test]
     fn commands_cost_what_comes_before_them_makes_them() {
         let wait = Command::Wait { channel: 1 };
-        let (read, write) = (push(Direction::Mm2s), push(Direction::S2mm));
-        let mut controller = Controller::new(vec![read, read, wait, write, wait, read], 2, COSTS);
+        let (read, write) = (push(Direction::Mm2s, false), push(Direction::S2mm, true));
+        let mut controller = Controller::new(vec![read, read, wait, write, wait, read, write], 2, COSTS);
         assert_eq!(controller.start(10), Action::Busy(1010), "the first push is cold");
         assert!(controller.complete().is_some());
         assert_eq!(controller.start(1010), Action::Busy(1060), "a push follows a push");
@@ -199,7 +200,9 @@ mod tests {
         assert!(controller.complete().is_none());
         assert_eq!(controller.start(10_402), Action::Busy(10_702));
         assert!(controller.complete().is_some());
-        assert_eq!(controller.start(10_702), Action::Finished);
-        assert_eq!(controller.busy_cycles(), 1000 + 50 + 7000 + 400 + 2 + 300);
+        assert_eq!(controller.start(10_702), Action::Busy(10_772), "a push with the token's register");
+        assert!(controller.complete().is_some());
+        assert_eq!(controller.start(10_772), Action::Finished);
+        assert_eq!(controller.busy_cycles(), 1000 + 50 + 7000 + 400 + 2 + 300 + 70);
     }
 }
