@@ -13,8 +13,8 @@ use half::bf16;
 
 use crate::fixed::saturate_i32;
 
-/// Rows of one block: a unit of parallel work.
-const BLOCK_ROWS: usize = 64;
+/// Rows of one block: a unit of parallel work, which packs the other operand once.
+const BLOCK_ROWS: usize = 192;
 
 /// An integer operand of a product.
 pub trait Operand: Copy + Send + Sync + Into<f64> {

@@ -1,8 +1,8 @@
 //! From f32 weights and calibration recordings to the integer encoder.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, concatenate};
 
-use super::calibrate::{Calibration, Histogram};
+use super::calibrate::{Calibration, Details, Histogram};
 use super::quant::{
     ConvStage, Finish, Gelu, Heads, Linear, MEL_BITS, POSITION_BITS, QuantLayer, QuantModel, Weights,
 };
@@ -62,6 +62,15 @@ impl Tuning {
         correct_bias: false,
         smoothing: Smoothing::NONE,
     };
+
+    /// What the integers need to know of the tensors besides peaks.
+    fn details(&self) -> Details {
+        Details {
+            magnitudes: self.clip_activations,
+            means: self.correct_bias,
+            products: self.clip_weights || self.compensate,
+        }
+    }
 }
 
 impl Scheme {
@@ -199,12 +208,13 @@ pub fn calibrate(
     mels: &[Array2<f32>],
     tuning: &Tuning,
 ) -> (EncoderWeights, Calibration) {
-    let calibration = Calibration::measure(weights, mels);
+    let details = tuning.details();
     if tuning.smoothing == Smoothing::NONE {
-        return (weights.clone(), calibration);
+        return (weights.clone(), Calibration::measure(weights, mels, details));
     }
-    let smoothed = smooth(weights, &calibration, tuning.smoothing);
-    let calibration = Calibration::measure(&smoothed, mels);
+    let peaks = Calibration::measure(weights, mels, Details::PEAKS);
+    let smoothed = smooth(weights, &peaks, tuning.smoothing);
+    let calibration = Calibration::measure(&smoothed, mels, details);
     (smoothed, calibration)
 }
 
@@ -233,10 +243,10 @@ struct Quantiser<'a> {
 /// The input of a matrix.
 struct Input<'a> {
     grid: Grid,
-    /// Means of its columns.
-    means: Vec<f64>,
-    /// Its second moments.
-    products: ArrayView2<'a, f32>,
+    /// Means of its columns, where biases are corrected by them.
+    means: Option<Vec<f64>>,
+    /// Its second moments, where weights are chosen by them.
+    products: Option<ArrayView2<'a, f32>>,
 }
 
 /// The output of a matrix.
@@ -383,11 +393,11 @@ impl<'a> Quantiser<'a> {
     }
 
     fn input(&self, grid: Grid, name: &str) -> Input<'a> {
-        let products = self.calibration.products(name);
+        let details = self.tuning.details();
         // The windows of a convolution repeat channels; their means are not needed.
-        let known = name.contains('.');
-        let means = if known { self.calibration.column_means(name) } else { vec![0.0; products.nrows()] };
-        Input { grid, means, products }
+        let known = details.means && name.contains('.');
+        let means = known.then(|| self.calibration.column_means(name));
+        Input { grid, means, products: details.products.then(|| self.calibration.products(name)) }
     }
 
     fn output(&self, grid: Grid, name: &str) -> Output {
@@ -458,10 +468,11 @@ impl<'a> Quantiser<'a> {
             WeightScales::Tensor | WeightScales::None => vec![top as f32; natural.len()],
             WeightScales::Column => {
                 let scales: Vec<f32> = natural.iter().map(|s| s.max(top / SCALE_SPAN) as f32).collect();
-                if self.tuning.clip_weights {
-                    rounding::clipped_scales(dense.weight.view(), &scales, input.products)
-                } else {
-                    scales
+                match input.products {
+                    Some(products) if self.tuning.clip_weights => {
+                        rounding::clipped_scales(dense.weight.view(), &scales, products)
+                    }
+                    _ => scales,
                 }
             }
         }
@@ -469,35 +480,43 @@ impl<'a> Quantiser<'a> {
 
     /// The weights as integers. Scales grow until no input can overflow a 32-bit accumulator.
     fn integers(&self, dense: &Dense, input: &Input, mut scales: Vec<f32>) -> (Vec<f32>, Array2<i8>) {
+        let products = input.products.filter(|_| self.tuning.compensate);
+        let compensation = products.map(rounding::Compensation::new);
+        let round = |weight: ArrayView2<f32>, scales: &[f32]| match &compensation {
+            Some(compensation) => compensation.round(weight, scales),
+            None => rounding::nearest(weight, scales),
+        };
+        let mut weights = round(dense.weight.view(), &scales);
+        let fits = |n: usize, scale: f32, column: ArrayView1<i8>| {
+            let total: u64 = column.iter().map(|w| u64::from(w.unsigned_abs())).sum();
+            let bias = f64::from(dense.bias[n]) / (input.grid.operand_scale() * f64::from(scale));
+            // A bias that comes after the multipliers is not in the accumulator; a corrected one is little larger.
+            let bias = if input.grid.number == Number::I8Rows { 0.0 } else { 1.1 * bias.abs() + 1024.0 };
+            total as f64 * (input.grid.steps() + 1.0) + bias < f64::from(i32::MAX)
+        };
         loop {
-            let weights = if self.tuning.compensate {
-                rounding::compensated(dense.weight.view(), &scales, input.products)
-            } else {
-                rounding::nearest(dense.weight.view(), &scales)
-            };
-            let fits = |n: usize| {
-                let total: u64 = weights.column(n).iter().map(|w| u64::from(w.unsigned_abs())).sum();
-                let bias = f64::from(dense.bias[n]) / (input.grid.operand_scale() * f64::from(scales[n]));
-                // A bias that comes after the multipliers is not in the accumulator; a corrected one is little larger.
-                let bias = if input.grid.number == Number::I8Rows { 0.0 } else { 1.1 * bias.abs() + 1024.0 };
-                total as f64 * (input.grid.steps() + 1.0) + bias < f64::from(i32::MAX)
-            };
-            let over: Vec<usize> = (0..scales.len()).filter(|&n| !fits(n)).collect();
+            let over: Vec<usize> =
+                (0..scales.len()).filter(|&n| !fits(n, scales[n], weights.column(n))).collect();
             if over.is_empty() {
                 return (scales, weights);
             }
-            over.into_iter().for_each(|n| scales[n] *= 1.0625);
+            // Columns do not depend on each other.
+            over.iter().for_each(|&n| scales[n] *= 1.0625);
+            let again: Vec<f32> = over.iter().map(|&n| scales[n]).collect();
+            let rounded = round(dense.weight.select(Axis(1), &over).view(), &again);
+            over.iter().zip(rounded.columns()).for_each(|(&n, column)| weights.column_mut(n).assign(&column));
         }
     }
 
     fn bias(&self, dense: &Dense, input: &Input, scales: &[f32], weights: &Array2<i8>) -> Vec<f64> {
-        let correction = |n: usize| -> f64 {
+        let correction = |n: usize, means: &[f64]| -> f64 {
             let error =
                 |(k, w): (usize, &f32)| f64::from(*w) - f64::from(weights[(k, n)]) * f64::from(scales[n]);
-            dense.weight.column(n).iter().enumerate().map(|w| error(w) * input.means[w.0]).sum()
+            dense.weight.column(n).iter().enumerate().map(|w| error(w) * means[w.0]).sum()
         };
-        let corrected =
-            |n: usize| f64::from(dense.bias[n]) + if self.tuning.correct_bias { correction(n) } else { 0.0 };
+        let corrected = |n: usize| {
+            f64::from(dense.bias[n]) + input.means.as_deref().map_or(0.0, |means| correction(n, means))
+        };
         (0..scales.len()).map(corrected).collect()
     }
 }
@@ -552,10 +571,10 @@ mod tests {
 
     /// A matrix quantised for an input with these peaks of rows and columns.
     fn quantised(source: &Dense, input: Grid, output: (Grid, f64), tuning: Tuning) -> Linear {
-        let calibration = Calibration::empty();
+        let calibration = Calibration::empty(Details::PEAKS);
         let (rows, columns) = source.weight.dim();
         let products = Array2::eye(rows);
-        let input = Input { grid: input, means: vec![0.0; rows], products: products.view() };
+        let input = Input { grid: input, means: None, products: Some(products.view()) };
         let output = Output {
             grids: vec![output.0; columns],
             peaks: vec![output.1; columns],

@@ -92,6 +92,7 @@ fn divide_columns(dense: &mut Dense, by: &[f64]) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::calibrate::Details;
     use super::*;
     use crate::whisper::{ModelConfig, golden, reference};
     use ndarray::Array2;
@@ -103,12 +104,12 @@ mod tests {
         let mut weights = EncoderWeights::seeded(&config, 3);
         weights.layers[0].ln1.gamma[5] = 9.0;
         let mel = Array2::from_shape_fn((80, 40), |(m, t)| ((m * 7 + t * 3) % 17) as f32 / 10.0 - 0.5);
-        let calibration = Calibration::measure(&weights, std::slice::from_ref(&mel));
+        let calibration = Calibration::measure(&weights, std::slice::from_ref(&mel), Details::PEAKS);
         let by = Smoothing { norm: 0.5, context: 0.5, heads: 1.0 };
         let smoothed = smooth(&weights, &calibration, by);
         let [a, b] = [&weights, &smoothed].map(|w| reference::encode(w, mel.view(), &mut |_, _| ()));
         assert!(golden::sqnr_db(&b, &a) > 90.0);
-        let after = Calibration::measure(&smoothed, &[mel]);
+        let after = Calibration::measure(&smoothed, &[mel], Details::PEAKS);
         let spread = |c: &Calibration, name: &str| {
             let peaks = c.column_peaks(name);
             peaks.iter().copied().fold(0.0, f64::max) / peaks.iter().copied().fold(f64::MAX, f64::min)

@@ -4,7 +4,7 @@ mod exponentials;
 
 pub use exponentials::Exponentials;
 
-use super::calibrate::{Calibration, looped};
+use super::calibrate::{Calibration, Details, looped};
 use super::quant::QuantModel;
 use super::quantise::{Tuning, calibrate, quantise_calibrated};
 use super::scheme::{Number, Recipe, Scheme, WeightScales};
@@ -188,7 +188,7 @@ impl Recordings {
     /// # Panics
     /// As [`Calibration::measure`].
     pub fn new(weights: &EncoderWeights, windows: Vec<Array2<f32>>) -> Recordings {
-        let plain = Calibration::measure(weights, &windows);
+        let plain = Calibration::measure(weights, &windows, Details::ALL);
         Recordings { windows, plain }
     }
 
