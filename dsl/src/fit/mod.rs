@@ -5,6 +5,7 @@
 
 mod banks;
 mod over;
+mod program;
 mod remedy;
 mod table;
 mod tile;
@@ -117,9 +118,12 @@ pub struct TileFit {
     pub kind: &'static str,
     /// Its memory; the shim has none.
     pub memory: Option<MemoryFit>,
-    /// Program memory of a core in bytes: its kernels, start-up code and runtime. None where there is
-    /// no core program, or a kernel has not been scheduled.
+    /// Program memory of a core in bytes: its kernels, what is around them, start-up code and runtime. None where
+    /// there is no core program, or a kernel has not been scheduled.
     pub program: Option<Usage>,
+    /// Part of it that is around the kernels: acquires and releases with the counters and branch trees of the dynamic
+    /// lowering, loops and calls. A prediction; 0 where there is no core program.
+    pub core_program_bytes: u64,
     /// Deepest frame of a kernel in the core's stack, in bytes; none as for `program`.
     pub stack: Option<Usage>,
     /// Locks.

@@ -26,6 +26,14 @@ impl fmt::Display for FitReport {
         if self.of_kind("core").any(|t| t.program.is_none()) {
             writeln!(f, "  program memory: not scheduled")?;
         }
+        let around = || self.of_kind("core").filter(|t| t.program.is_some()).map(|t| t.core_program_bytes);
+        if let (Some(least), Some(most)) = (around().min(), around().max()) {
+            let bytes = if least == most { most.to_string() } else { format!("{least} to {most}") };
+            writeln!(
+                f,
+                "  program memory: {bytes} B predicted around kernels: locks, counters, branches, calls"
+            )?;
+        }
         for (collision, tiles) in self.collisions() {
             let Collision { kernel, params: [a, b], buffers: [one, other], memory, bank } = collision;
             let more = if tiles > 1 { format!(", and {} tiles alike", tiles - 1) } else { String::new() };

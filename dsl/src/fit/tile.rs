@@ -1,7 +1,7 @@
 //! One tile, measured.
 
 use super::banks::collisions;
-use super::{CodeBytes, MemoryFit, SwitchFit, TileFit, Usage, key, kind_name};
+use super::{CodeBytes, MemoryFit, SwitchFit, TileFit, Usage, key, kind_name, program};
 use crate::array::lowered::{Direction, Lowered, LoweredTile};
 use crate::array::route::Routing;
 use crate::array::{COUNTER_PREFIX, Design, FifoId, KernelId, LowerMode, Stmt, Tile, each_stmt, memory_of};
@@ -29,6 +29,7 @@ impl TileBudget<'_> {
             kind: kind_name(self.kind),
             memory: self.memory(),
             program: code.map(|(program, _)| program),
+            core_program_bytes: self.core_program_bytes(),
             stack: code.map(|(_, stack)| stack),
             locks: Usage::new(locks, dma.locks()),
             bds: self.bds(),
@@ -92,7 +93,7 @@ impl TileBudget<'_> {
 
     /// Program memory and stack of the tile's core, if all its kernels have been scheduled.
     fn code(&self, code: &dyn Fn(&Kernel) -> Option<CodeBytes>) -> Option<(Usage, Usage)> {
-        let mut program = u64::from(self.device.core.program_overhead_bytes());
+        let mut program = u64::from(self.device.core.program_overhead_bytes()) + self.core_program_bytes();
         let mut frame = 0;
         for (_, one) in self.kernels(code)? {
             program += u64::from(one.program);
@@ -100,6 +101,12 @@ impl TileBudget<'_> {
         }
         let stack_bytes = self.content()?.stack_bytes?;
         Some((Usage::new(program, self.device.core.program_memory_bytes()), Usage::new(frame, stack_bytes)))
+    }
+
+    /// Code of the tile's core around its kernels; 0 without a core program.
+    fn core_program_bytes(&self) -> u64 {
+        let core = self.lowered.cores.iter().find(|core| core.tile == self.tile);
+        core.map_or(0, |core| program::core_program_bytes(core, self.device))
     }
 
     /// The kernels that the tile's core calls, by first use, with their code.

@@ -259,6 +259,21 @@ impl Slot {
     }
 }
 
+/// Bytes of a bundle's sizes' step.
+const BUNDLE_STEP_BYTES: u32 = 2;
+
+/// Bits of a bundle that say which format it has; the widest format needs fewer.
+const FORMAT_BITS: u32 = 4;
+
+/// Bytes of the widest bundle, which are also what is fetched at once.
+pub const FETCH_BYTES: u32 = 16;
+
+/// Bytes of the smallest bundle whose instructions have this many bits in all; one of none is the short nop.
+pub const fn bundle_bytes(encoded_bits: u32) -> u32 {
+    let bytes = (encoded_bits + FORMAT_BITS).div_ceil(8).next_multiple_of(BUNDLE_STEP_BYTES);
+    if bytes < FETCH_BYTES { bytes } else { FETCH_BYTES }
+}
+
 /// A latency class; its cycles are in the device YAML under this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LatencyClass {

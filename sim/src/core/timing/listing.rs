@@ -4,7 +4,7 @@ use super::graph::Node;
 use super::modulo::Limit;
 use super::registers::RegisterFile;
 use super::resources::{SLOTS, SRS_UNIT, bits};
-use kiln_dsl::kernel::ops::Slot;
+use kiln_dsl::kernel::ops::{FETCH_BYTES, Slot, bundle_bytes};
 use kiln_dsl::kernel::{Kernel, OpId, ParamId};
 
 /// One instruction in its slot.
@@ -95,23 +95,12 @@ impl Section {
     }
 }
 
-/// Bytes of a bundle's sizes' step.
-const STEP_BYTES: u32 = 2;
-
-/// Bits of a bundle that say which format it has; the widest format needs fewer.
-const FORMAT_BITS: u32 = 4;
-
-/// Instruction fetch: loops begin and end on this.
-const FETCH_BYTES: u32 = 16;
-
 impl Bundle {
     /// A bundle of these instructions.
     fn new(mut issued: Vec<Issued>) -> Bundle {
         issued.sort_by_key(|i| bits(i.slot));
         let bits: u32 = issued.iter().map(|i| i.slot.encoded_bits()).sum();
-        // The smallest format that holds them; an empty one is the short nop.
-        let bytes = (bits + FORMAT_BITS).div_ceil(8).next_multiple_of(STEP_BYTES).min(FETCH_BYTES);
-        Bundle { issued, bytes }
+        Bundle { issued, bytes: bundle_bytes(bits) }
     }
 }
 
