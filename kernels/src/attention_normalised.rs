@@ -20,22 +20,24 @@
 //! 32 scores, of which the move slot forms addresses of both lookups), 24 blocks of keys 365 each and 24 of values 358 each,
 //! of which the multiplier needs 256 (`kernels/tests/core_time.rs`).
 //!
-//! Operands lie in strips ([`crate::layout`]), as in [`crate::attention`]; scores in 4x8 tiles, all keys of four queries
-//! after one another.
+//! Operands and ctx lie as in host memory ([`crate::layout`]): in 4x8 tiles, the tiles of four rows after one another, and so
+//! do sums and scores. Two tiles of neighbouring rows are an 8x8 tile of keys or values, as in [`crate::attention`].
 
 mod cases;
 
 pub use cases::{entry_finish, entry_mix, entry_normalise, entry_score, entry_start};
 
 use crate::attention::{KEYS, row_maxima};
-use crate::fixed::ReciprocalTable;
+use crate::fixed::{ReciprocalTable, saturate_i8};
 use crate::layout::STRIP;
 use crate::made_table::{self, ENTRIES};
 use crate::requantise::Requant;
+use crate::{matmul, softmax};
 use kiln_dsl::kernel::Kernel;
 use kiln_dsl::kernel::build::{Acc32, Acc64, Accum, Buf, Builder, Mask, Scalar, Vector, mmul};
 use kiln_dsl::num::shuffle::T8_8X8;
 use kiln_dsl::num::{Rounding, Saturation};
+use ndarray::{Array1, Array2, ArrayView2};
 
 /// Most keys: the sum of their exponentials stays below 2^27, so that `2^15 / l` shifts by at most `MOST_SHIFT`.
 pub const MAX_KEYS: u32 = 4096;
@@ -86,6 +88,19 @@ impl Header<'_> {
         let ([a, b, c], [d, e, f]) = (three(self.scores), three(self.context));
         [self.keys as i32, a, b, c, d, e, f, 0]
     }
+}
+
+/// ctx of one head in i8: `q[queries, dims]`, `k` and `v[keys, dims]`; all keys count.
+///
+/// # Panics
+/// When shapes disagree.
+pub fn reference(q: ArrayView2<i8>, k: ArrayView2<i8>, v: ArrayView2<i8>, header: &Header) -> Array2<i8> {
+    let zeros = |n| Array1::zeros(n);
+    let scores = matmul::reference(q, k.t(), zeros(k.nrows()).view());
+    let scores = scores.mapv(|sum| i16::from(saturate_i8(header.scores.apply(sum, 0))));
+    let weights = softmax::reference_i8(scores.view(), header.table);
+    let sums = matmul::reference(weights.view(), v, zeros(v.ncols()).view());
+    sums.mapv(|sum| saturate_i8(header.context.apply(sum, 0)))
 }
 
 impl NormalisedShape {
@@ -142,14 +157,14 @@ pub fn start(shape: NormalisedShape) -> Kernel {
     .with_doc("The state of normalised attention before the first block of keys.")
 }
 
-/// Scores of one block of keys, into their place among all. In strips: `q[rows, dims]` and `keys[64, dims]` i8.
+/// Scores of one block of keys, into their place among all. In 4x8 tiles: `q[rows, dims]` and `keys[64, dims]` i8.
 /// `seen[0]` counts the keys so far.
 pub fn score(shape: NormalisedShape) -> Kernel {
     shape.check();
     let (mt, dt, together) = (shape.row_tiles(), shape.strips(), shape.together());
     Kernel::build(&shape.name("score"), Rounding::ConvEven, Saturation::On, |k: &Builder| {
-        let q = k.input_tiles::<i8, 32>("q", [4, 8], [dt, mt]);
-        let keys = k.input_tiles::<i8, 64>("keys", [8, 8], [dt, KEYS / 8]);
+        let q = k.input_tiles::<i8, 32>("q", [4, 8], [mt, dt]);
+        let keys = k.input_tiles::<i8, 32>("keys", [4, 8], [KEYS / 4, dt]);
         let header = k.input::<i32>("header", [HEADER_WORDS]);
         let seen = k.inout::<i32>("seen", [HEADER_WORDS]);
         let scores = k.inout_tiles::<i8, 32>("scores", [4, 8], [mt, shape.key_tiles()]);
@@ -162,10 +177,10 @@ pub fn score(shape: NormalisedShape) -> Kernel {
             k.pipelined(1).for_step(0, KEYS / 8, 1, |j| {
                 let mut sums: Vec<Option<Accum<Acc32, 32>>> = vec![None; together as usize];
                 for p in 0..dt {
-                    let tile = keys.load(p, j);
+                    let tile = keys.load(j * 2, p).concat::<64>(keys.load(j * 2 + 1, p));
                     let tile = tile.shuffle(tile, T8_8X8);
                     for (r, sum) in sums.iter_mut().enumerate() {
-                        let q = q.load(p, i + r as u32);
+                        let q = q.load(i + r as u32, p);
                         *sum = Some(match *sum {
                             Some(sum) => k.mac(mmul::I8_I8_4X8X8, sum, q, tile),
                             None => k.mmul(mmul::I8_I8_4X8X8, q, tile),
@@ -282,15 +297,15 @@ impl<'k> Rows<'k> {
     }
 }
 
-/// Adds one block of values, weighted: `values[64, dims]` i8 and `sums[rows, dims]` i32 in strips, `weights` the
-/// probabilities of all keys. `seen[0]` counts the keys so far.
+/// Adds one block of values, weighted: `values[64, dims]` i8, `sums[rows, dims]` i32, and `weights`, the probabilities of
+/// all keys. `seen[0]` counts the keys so far.
 pub fn mix(shape: NormalisedShape) -> Kernel {
     shape.check();
     let (mt, dt, together) = (shape.row_tiles(), shape.strips(), shape.together());
     Kernel::build(&shape.name("mix"), Rounding::ConvEven, Saturation::On, |k: &Builder| {
         let weights = k.input_tiles::<i8, 32>("weights", [4, 8], [mt, shape.key_tiles()]);
-        let values = k.input_tiles::<i8, 64>("values", [8, 8], [dt, KEYS / 8]);
-        let sums = k.inout_tiles::<i32, 32>("sums", [4, 8], [dt, mt]);
+        let values = k.input_tiles::<i8, 32>("values", [4, 8], [KEYS / 4, dt]);
+        let sums = k.inout_tiles::<i32, 32>("sums", [4, 8], [mt, dt]);
         let seen = k.inout::<i32>("seen", [HEADER_WORDS]);
         let first = seen.get(0);
         seen.set(0, first + KEYS);
@@ -298,21 +313,21 @@ pub fn mix(shape: NormalisedShape) -> Kernel {
         k.for_step(0, mt, together, |i| {
             k.pipelined(1).for_step(0, dt, 1, |j| {
                 let rows = || (0..together).map(|r| i + r);
-                let mut sum: Vec<Accum<Acc32, 32>> = rows().map(|row| sums.load(j, row).ups(0)).collect();
+                let mut sum: Vec<Accum<Acc32, 32>> = rows().map(|row| sums.load(row, j).ups(0)).collect();
                 for p in 0..KEYS / 8 {
-                    let value = values.load(j, p);
+                    let value = values.load(2 * p, j).concat::<64>(values.load(2 * p + 1, j));
                     for (sum, row) in sum.iter_mut().zip(rows()) {
                         *sum = k.mac(mmul::I8_I8_4X8X8, *sum, weights.load(row, first_tile + p), value);
                     }
                 }
-                sum.into_iter().zip(rows()).for_each(|(sum, row)| sums.store(j, row, sum.srs(0)));
+                sum.into_iter().zip(rows()).for_each(|(sum, row)| sums.store(row, j, sum.srs(0)));
             });
         });
     })
     .with_doc(&format!("{KEYS} values of {} dimensions, weighted for {} queries.", shape.dims, shape.rows))
 }
 
-/// After the last block: `out[rows, dims]` i8 of the sums, in strips.
+/// After the last block: `out[rows, dims]` i8 of the sums, both in 4x8 tiles.
 pub fn finish(shape: NormalisedShape) -> Kernel {
     shape.check();
     let len = shape.sums_len();

@@ -4,7 +4,8 @@
 //! schedule predicts 1,291, packing of the table included, and `peano` 1,796 (`kernels/tests/core_time.rs`).
 
 use crate::case::{Arg, Case, Entry, bytes_of};
-use crate::made_table::{ENTRIES, of_bytes};
+pub use crate::made_table::ENTRIES;
+use crate::made_table::of_bytes;
 use kiln_dsl::kernel::Kernel;
 use kiln_dsl::kernel::build::Builder;
 use kiln_dsl::num::{Rounding, Saturation};

@@ -3,7 +3,7 @@
 use kiln_dsl::kernel::build::{Buf, Builder, Loadable, Vector};
 
 /// Entries of a table: one for each byte.
-pub(crate) const ENTRIES: u32 = 256;
+pub const ENTRIES: u32 = 256;
 
 /// Logical banks of the two copies.
 const BANKS: [u8; 2] = [2, 3];

@@ -4,25 +4,13 @@ use super::{HEADER_WORDS, Header, NormalisedShape, finish, mix, normalise, score
 use crate::attention::KEYS;
 use crate::case::{Arg, Case, Entry, Source, bytes_of};
 use crate::fixed::saturate_i8;
-use crate::layout::Blocked;
 use crate::matmul;
 use crate::requantise::{self, Requant};
 use crate::softmax;
 use crate::tiles::to_tiles;
 use ndarray::{Array1, Array2, ArrayView2, s};
 
-fn strips<T: Copy + Default + bytemuck::Pod>(x: ArrayView2<T>) -> Vec<u8> {
-    // Kernels take any number of tiles of four rows, the layout blocks of eight.
-    let tiles: Vec<T> =
-        (0..x.ncols()).step_by(8).flat_map(|c| to_tiles(x.slice(s![.., c..c + 8]), [4, 8])).collect();
-    bytes_of(&tiles)
-}
-
-fn keys_of(x: ArrayView2<i8>) -> Vec<u8> {
-    bytes_of(&Blocked::one_block(x.nrows() as u32, x.ncols() as u32).pack(x))
-}
-
-fn tiles(x: ArrayView2<i8>) -> Vec<u8> {
+fn tiles<T: Copy + bytemuck::Pod>(x: ArrayView2<T>) -> Vec<u8> {
     bytes_of(&to_tiles(x, [4, 8]))
 }
 
@@ -84,7 +72,7 @@ pub fn entry_score(shape: NormalisedShape) -> Entry {
         let each = Requant { mult: vec![scores.mult[0]; KEYS as usize], ..scores };
         let here = first as usize..(first + KEYS) as usize;
         all.slice_mut(s![.., here]).assign(&requantise::reference_i8(sums.view(), &each));
-        let args = [strips(q.view()), keys_of(keys.view()), header].map(Arg::Bytes);
+        let args = [tiles(q.view()), tiles(keys.view()), header].map(Arg::Bytes);
         let args = args.into_iter().chain([seen(first), Arg::Bytes(before)]).collect();
         Case { args, expected: vec![(3, words(seen(first + KEYS))), (4, tiles(all.view()))] }
     })
@@ -119,9 +107,9 @@ pub fn entry_mix(shape: NormalisedShape) -> Entry {
         let here = weights.slice(s![.., first as usize..(first + KEYS) as usize]);
         let zero = Array1::zeros(shape.dims as usize);
         let after = &before + &matmul::reference(here, values.view(), zero.view());
-        let args = [tiles(weights.view()), keys_of(values.view()), strips(before.view())].map(Arg::Bytes);
+        let args = [tiles(weights.view()), tiles(values.view()), tiles(before.view())].map(Arg::Bytes);
         let args = args.into_iter().chain([seen(first)]).collect();
-        Case { args, expected: vec![(2, strips(after.view())), (3, words(seen(first + KEYS)))] }
+        Case { args, expected: vec![(2, tiles(after.view())), (3, words(seen(first + KEYS)))] }
     })
 }
 
@@ -132,7 +120,7 @@ pub fn entry_finish(shape: NormalisedShape) -> Entry {
             source.matrix([shape.rows as usize, shape.dims as usize], [-(1 << 28), 1 << 28]);
         let ([_, context], header) = header(source, shape.keys);
         let out = sums.mapv(|sum| saturate_i8(context.apply(sum, 0)));
-        let args = [strips(sums.view()), header, vec![0; out.len()]].map(Arg::Bytes).to_vec();
-        Case { args, expected: vec![(2, strips(out.view()))] }
+        let args = [tiles(sums.view()), header, vec![0; out.len()]].map(Arg::Bytes).to_vec();
+        Case { args, expected: vec![(2, tiles(out.view()))] }
     })
 }

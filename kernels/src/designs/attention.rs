@@ -24,10 +24,11 @@ use super::cores;
 use super::gemm::STACK_BYTES;
 use crate::attention::{self, AttentionShape, HEADER_WORDS};
 use crate::attention_bf16;
+use crate::attention_normalised::{Header, NormalisedShape};
 use crate::case::bytes_of;
 use crate::copy;
 use crate::layout::{BLOCK_ROWS, Blocked};
-use kiln_dsl::array::{Arg, Design, DesignBuilder, FifoId, MemType, Port, Tile, View};
+use kiln_dsl::array::{Arg, CoreBuilder, Design, DesignBuilder, FifoId, MemType, ObjectId, Port, Tile, View};
 use kiln_dsl::device::Device;
 use kiln_dsl::kernel::{Elem, Kernel, verify};
 use std::sync::Arc;
@@ -55,10 +56,21 @@ pub struct AttentionDesign {
     pub positions: u32,
     /// The input: q, k and v of every head side by side.
     pub input: Blocked,
+    /// How scores become weights.
+    pub softmax: Softmax,
     /// Type of ctx: i8 or i16, of q, k and v in bytes; or bf16, of q, k and v in bf16.
     pub out: Elem,
     /// The output: all heads' ctx side by side.
     pub output: Blocked,
+}
+
+/// How scores become weights, of q, k and v in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Softmax {
+    /// While keys and values pass: [`crate::attention`], and [`crate::attention_bf16`] of bf16.
+    Running,
+    /// After all keys, before the values: [`crate::attention_normalised`]. ctx is i8.
+    Normalised,
 }
 
 /// How much of the operands a core holds.
@@ -82,6 +94,7 @@ pub fn attention_64x64() -> (AttentionDesign, Design) {
         head_dim,
         positions,
         input: Blocked::new(positions, 3 * width),
+        softmax: Softmax::Running,
         out: Elem::I8,
         output: Blocked::new(positions, width),
     };
@@ -129,14 +142,15 @@ impl AttentionDesign {
         AttentionDesign { input: of(self.input), output: of(self.output), ..self }
     }
 
-    /// The largest blocks that a device has room for: 64, 32 or 16 queries a core, but no more than a
-    /// quarter of all needs, and two blocks of keys in a core or one.
+    /// The largest blocks that a device has room for: 64, 32 or 16 queries a core, or where their scores are resident 8
+    /// or 4, but no more than a quarter of all needs, and two blocks of keys in a core or one.
     ///
     /// # Errors
     /// When not even the smallest fit.
     pub fn blocks(&self, device: &Device) -> Result<Blocks, TooBig> {
-        let needed = |rows: &u32| *rows == 16 || self.positions > GRID * rows / 2;
-        let blocks = [64, 32, 16].into_iter().filter(needed);
+        let least = if self.softmax == Softmax::Normalised { 4 } else { 16 };
+        let needed = |rows: &u32| *rows == least || *rows > least && self.positions > GRID * rows / 2;
+        let blocks = [64, 32, 16, 8, 4].into_iter().filter(needed);
         let blocks = blocks.flat_map(|rows| [2, 1].map(|keys| Blocks { rows, keys }));
         let design = |blocks: Blocks| {
             let whole = self.clone().with_rows(self.rows_needed(blocks.rows));
@@ -174,6 +188,7 @@ impl AttentionDesign {
     pub fn design(&self, blocks: Blocks) -> Design {
         let rows = blocks.rows;
         let shape = AttentionShape { rows, dims: self.head_dim };
+        let normalised = self.softmax == Softmax::Normalised;
         let doc = format!(
             "Attention of {} heads of {} dimensions, {} positions: {rows} queries a core, {} keys at a time.",
             self.heads,
@@ -197,9 +212,11 @@ impl AttentionDesign {
             let core = |row: u32| Tile::new(col as u8, 2 + row as u8);
             q_in.push(d.fifo(format!("q_in{col}"), shim, [mem], times(&page, GRID)).id());
             kv_in.push(d.fifo(format!("kv_in{col}"), shim, [mem], keys.clone()).id());
-            // An object of keys and one of values a block. Small objects fill banks better.
+            // An object of keys and one of values a block, which a running softmax takes at once. Small objects fill
+            // banks better.
             let down = d.fifo(format!("kv{col}"), mem, (0..GRID).map(core), keys.clone());
-            kv.push(down.depths([2].into_iter().chain([2 * blocks.keys; GRID as usize])).id());
+            let at_once = if normalised { 1 } else { 2 };
+            kv.push(down.depths([2].into_iter().chain([at_once * blocks.keys; GRID as usize])).id());
             d.link([kv_in[col as usize]], [kv[col as usize]]);
             ctx_out.push(d.fifo(format!("ctx_out{col}"), mem, [shim], times(&out, GRID)).id());
             let first = ends.len();
@@ -214,19 +231,29 @@ impl AttentionDesign {
             d.join(ends.iter().enumerate().map(|(i, e)| (e.1, part(i, &out))), ctx_out[col as usize]);
         }
 
-        let header_bytes = 4 * HEADER_WORDS;
+        let header_bytes = if normalised { Header::BYTES } else { 4 * HEADER_WORDS };
         let keep = kernel(copy::copy_i8(header_bytes));
-        let steps = if self.elem() == Elem::Bf16 {
-            steps::of_bf16(&d, shape)
-        } else {
-            steps::of_integers(&d, shape, self.out)
+        let steps = match self.softmax {
+            Softmax::Normalised => {
+                let keys = self.key_blocks() * self.keys();
+                steps::of_bytes(&d, NormalisedShape { rows, dims: self.head_dim, keys })
+            }
+            Softmax::Running if self.elem() == Elem::Bf16 => steps::of_bf16(&d, shape),
+            Softmax::Running => steps::of_integers(&d, shape, self.out),
         };
         for (at, (q, ctx)) in cores().zip(ends) {
             let kv = kv[usize::from(at.col)];
             let ty = MemType::flat(Elem::I8, header_bytes);
             let header = d.local(format!("header_{}_{}", at.col, at.row), at, ty, None, None);
             let at_start = |elem, len| Some(View { byte_offset: 0, ty: MemType::flat(elem, len) });
-            let step = steps(at, Arg::Local { buffer: header, view: at_start(Elem::I32, HEADER_WORDS) });
+            let step = steps(at, header);
+            let each_block = |p: &CoreBuilder, of: &dyn Fn(ObjectId) -> Step| {
+                p.repeat(self.key_blocks().into(), |p| {
+                    let object = p.consume(kv);
+                    step(p, of(object));
+                    p.release(kv, Port::Consume, 1);
+                });
+            };
             d.core(at, |p| {
                 p.stack_bytes(STACK_BYTES);
                 p.forever(|p| {
@@ -237,11 +264,17 @@ impl AttentionDesign {
                     p.repeat(self.tasks_per_column(rows).into(), |p| {
                         let (queries, result) = (p.consume(q), p.produce(ctx));
                         step(p, Step::Start);
-                        p.repeat(self.key_blocks().into(), |p| {
-                            let pair = p.acquire(kv, Port::Consume, 2);
-                            step(p, Step::Block { queries, keys: pair[0], values: pair[1], result });
-                            p.release(kv, Port::Consume, 2);
-                        });
+                        if normalised {
+                            each_block(p, &|keys| Step::Keys { queries, keys });
+                            step(p, Step::Softmax);
+                            each_block(p, &|values| Step::Values { values });
+                        } else {
+                            p.repeat(self.key_blocks().into(), |p| {
+                                let pair = p.acquire(kv, Port::Consume, 2);
+                                step(p, Step::Block { queries, keys: pair[0], values: pair[1], result });
+                                p.release(kv, Port::Consume, 2);
+                            });
+                        }
                         step(p, Step::Finish { result });
                         p.release(q, Port::Consume, 1);
                         p.release(ctx, Port::Produce, 1);
@@ -260,9 +293,17 @@ impl AttentionDesign {
 
     /// The header's buffer: an object like keys that begins with it.
     pub fn header(&self, words: [i32; HEADER_WORDS as usize]) -> Vec<u8> {
-        let mut object = bytes_of(&words);
-        object.resize(self.header_len() as usize, 0);
-        object
+        self.object(bytes_of(&words))
+    }
+
+    /// The header's buffer where the softmax is normalised.
+    pub fn normalised_header(&self, header: &Header) -> Vec<u8> {
+        self.object([bytes_of(&header.words()), bytes_of(header.table)].concat())
+    }
+
+    fn object(&self, mut header: Vec<u8>) -> Vec<u8> {
+        header.resize(self.header_len() as usize, 0);
+        header
     }
 
     fn sequence(&self, d: &DesignBuilder, rows: u32, [q_in, kv_in, ctx_out]: [&[FifoId]; 3]) {
@@ -299,10 +340,17 @@ impl AttentionDesign {
                         let offset = [0, 0, 0, first * x_block + head];
                         s.copy(x, q_in[col], offset, sizes, strides(x_block));
                     }
-                    for first in (0..blocks).step_by(REPEATS as usize) {
-                        let offset = [0, 0, 0, first * keys / high * x_block + width + head];
-                        let sizes = [(blocks - first).min(REPEATS), 2, keys / high, strips];
-                        s.copy(x, kv_in[col], offset, sizes, [keys / high * x_block, width, x_block, 1]);
+                    // Keys beside their values, or one after the other.
+                    let passes: &[(u64, u64)] = match self.softmax {
+                        Softmax::Running => &[(1, 2)],
+                        Softmax::Normalised => &[(1, 1), (2, 1)],
+                    };
+                    for &(operand, together) in passes {
+                        for first in (0..blocks).step_by(REPEATS as usize) {
+                            let offset = [0, 0, 0, first * keys / high * x_block + operand * width + head];
+                            let sizes = [(blocks - first).min(REPEATS), together, keys / high, strips];
+                            s.copy(x, kv_in[col], offset, sizes, [keys / high * x_block, width, x_block, 1]);
+                        }
                     }
                     at[col] = if done + 1 == run.count { (index + 1, 0) } else { (index, done + 1) };
                 }

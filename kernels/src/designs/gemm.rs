@@ -36,7 +36,7 @@ use crate::layout::{BLOCK_ROWS, Blocked};
 use crate::matmul::{Block, Left, MatmulShape, Product};
 use crate::requantise::Requant;
 use crate::tiles::to_tiles;
-use crate::{copy, gelu, matmul, requantise, zero};
+use crate::{copy, gelu, gelu_table, matmul, requantise, zero};
 use kiln_dsl::array::{Arg, CoreBuilder, Design, DesignBuilder, FifoId, MemType, Port, Tile, View, WordRef};
 use kiln_dsl::device::Device;
 use kiln_dsl::kernel::{Elem, Kernel, verify};
@@ -93,8 +93,8 @@ pub struct Integers {
     pub left: Left,
     /// Type of C: i8 or i16.
     pub out: Elem,
-    /// Whether the program has a GELU (i16 only): C is the GELU of the requantised product where the column block gives its
-    /// fraction bits.
+    /// Whether the program has a GELU: C is the GELU of the requantised product where the column block says so, by the
+    /// fraction bits of i16, or by the table of i8 that the column block then holds.
     pub gelu: bool,
     /// Whether the rows of A have multipliers, behind their elements (i8 only).
     pub row_scales: bool,
@@ -211,7 +211,7 @@ impl Gemm {
     pub fn fitted(&self, device: &Device) -> Result<(CoreTile, Design), TooBig> {
         assert!(self.k.is_multiple_of(CHUNK) && self.n.is_multiple_of(32), "{}: K by 64, N by 32", self.name);
         if let Numbers::Integers(Integers { left, out, gelu, row_scales }) = self.numbers {
-            assert!(!gelu || out == Elem::I16, "{}: GELU gives i16", self.name);
+            assert!(!gelu || [Elem::I8, Elem::I16].contains(&out), "{}: GELU gives i8 or i16", self.name);
             assert!(!row_scales || left == Left::I8, "{}: rows of bytes have multipliers", self.name);
         }
         let candidates = self.tiles().into_iter().flat_map(|tile| [(tile, 2), (tile, 1)]);
@@ -399,23 +399,27 @@ impl Integers {
         } else {
             requantise::requantise(m, n, self.out)
         });
-        let gelu = self.gelu.then(|| kernel(gelu::gelu_i16(m * n)));
+        let by_table = self.out == Elem::I8;
+        let gelu = self
+            .gelu
+            .then(|| kernel(if by_table { gelu_table::gelu_table(m * n) } else { gelu::gelu_i16(m * n) }));
 
         let columns = ColumnBlock::layout(n);
-        let keep = kernel(copy::copy_i8(columns.kept_bytes()));
+        let kept_bytes = columns.kept_bytes(self.gelu && by_table);
+        let keep = kernel(copy::copy_i8(kept_bytes));
         for at in cores() {
             let (col, row) = (usize::from(at.col), usize::from(at.row - 2));
             let acc = d.local(format!("acc_{col}_{row}"), at, MemType::flat(Elem::I32, m * n), None, None);
             let before_gelu = gelu.map(|_| {
-                d.local(format!("linear_{col}_{row}"), at, MemType::flat(Elem::I16, m * n), None, None)
+                d.local(format!("linear_{col}_{row}"), at, MemType::flat(self.out, m * n), None, None)
             });
-            let kept = MemType::flat(Elem::I8, columns.kept_bytes());
+            let kept = MemType::flat(Elem::I8, kept_bytes);
             let kept = d.local(format!("columns_{col}_{row}"), at, kept, None, None);
             d.core(at, |p| {
                 p.stack_bytes(STACK_BYTES);
                 p.forever(|p| {
                     let params = p.consume(b[col]);
-                    let head = View { byte_offset: 0, ty: MemType::flat(Elem::I8, columns.kept_bytes()) };
+                    let head = View { byte_offset: 0, ty: MemType::flat(Elem::I8, kept_bytes) };
                     p.call(keep, vec![Arg::Object { object: params, view: Some(head) }, kept.into()]);
                     let word = |index| WordRef { object: params, index };
                     let [acc_shift, out_shift, gelu_bits, row_shift, chunks] = columns.words.map(word);
@@ -446,7 +450,15 @@ impl Integers {
                         Some((gelu, linear)) => p.switch(gelu_bits, |branches| {
                             branches.case(0, |p| requantise_to(p, out.into())).default(|p| {
                                 requantise_to(p, linear.into());
-                                p.call(gelu, vec![linear.into(), out.into(), gelu_bits.into()]);
+                                p.call(
+                                    gelu,
+                                    if by_table {
+                                        let table = part(columns.table_byte, Elem::I8, gelu_table::ENTRIES);
+                                        vec![linear.into(), table, out.into()]
+                                    } else {
+                                        vec![linear.into(), out.into(), gelu_bits.into()]
+                                    },
+                                );
                             });
                         }),
                         None => requantise_to(p, out.into()),
@@ -468,12 +480,14 @@ pub struct ColumnBlock {
     pub mult_byte: u32,
     /// Words of `acc_shift`, `out_shift`, and those of [`ColumnWords`] in order.
     pub words: [u32; 5],
+    /// First byte of the GELU's table, where bytes go through one.
+    pub table_byte: u32,
 }
 
 /// What a core does for the block of columns, besides the requantisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ColumnWords {
-    /// Fraction bits of the GELU; 0 without one.
+    /// Fraction bits of the GELU, any but 0 where it is a table; 0 without one.
     pub gelu_bits: u32,
     /// Shift of row multipliers; 0 without them.
     pub row_shift: u32,
@@ -485,12 +499,28 @@ impl ColumnBlock {
     /// The layout for `n` columns.
     pub const fn layout(n: u32) -> ColumnBlock {
         let words = (6 * n).next_multiple_of(32) / 4;
-        ColumnBlock { mult_byte: 4 * n, words: [words, words + 1, words + 2, words + 3, words + 4] }
+        ColumnBlock {
+            mult_byte: 4 * n,
+            words: [words, words + 1, words + 2, words + 3, words + 4],
+            table_byte: (4 * (words + 5)).next_multiple_of(32),
+        }
     }
 
-    /// Bytes of biases and multipliers, which a core keeps while it takes the rows of B.
-    const fn kept_bytes(self) -> u32 {
-        4 * self.words[0]
+    /// Bytes that a core keeps while it takes the rows of B: biases and multipliers, and a table.
+    const fn kept_bytes(self, table: bool) -> u32 {
+        if table { self.table_byte + gelu_table::ENTRIES } else { 4 * self.words[0] }
+    }
+
+    /// Puts the table of a GELU of bytes into the objects of all blocks of `n` columns.
+    ///
+    /// # Panics
+    /// When the table has more entries than bytes have values, or the objects are none of [`ColumnBlock::objects`].
+    pub fn put_table(n: u32, objects: &mut [Vec<u8>], table: &[i8]) {
+        assert!(table.len() <= gelu_table::ENTRIES as usize, "{} entries of a table", table.len());
+        let at = ColumnBlock::layout(n).table_byte as usize;
+        for object in objects {
+            object[at..at + table.len()].copy_from_slice(bytemuck::cast_slice(table));
+        }
     }
 
     /// The objects of all blocks of `n` columns: `bias[N]`, the requantisation of all `N` columns, and what else the core

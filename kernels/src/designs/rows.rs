@@ -8,7 +8,7 @@
 //!
 //! A turn of a core is four rows, or two or one where a core has no room for that ([`Room`]). Every row of a result has two
 //! bytes for each column: results of 16 bits fill them, bytes (and the multiplier of their row,
-//! [`crate::requantise::ROW_BLOCK`]) lie at their start. An addition takes two objects a turn, the rows of each summand.
+//! [`crate::requantise::ROW_BLOCK`]) lie at their start. Where the stream is bytes, so is every result. An addition takes two objects a turn, the rows of each summand.
 //!
 //! Operands lie in blocks of four rows ([`crate::layout`]). A turn of four rows is contiguous; of fewer, the shims' copies
 //! of norms gather it. Cores work on rows: their DMAs put the strips that come one behind another into rows, and send
@@ -24,10 +24,10 @@ use super::cores;
 use super::gemm::STACK_BYTES;
 use crate::case::bytes_of;
 use crate::copy;
-use crate::layernorm::{LayerNorm, layernorm, layernorm_rows, weave};
+use crate::layernorm::{LayerNorm, layernorm, layernorm_bytes, layernorm_rows, weave};
 use crate::layout::{BLOCK_ROWS, Blocked, STRIP};
 use crate::requantise::ROW_BLOCK;
-use crate::residual_add::{ResidualAdd, residual_add};
+use crate::residual_add::{ResidualAdd, residual_add, residual_add_i8};
 use crate::whisper::scheme::Number;
 use kiln_dsl::array::{
     Arg, CoreBuilder, Design, DesignBuilder, FifoId, KernelId, LocalId, MemType, ObjectId, Port, Tile, View,
@@ -44,11 +44,11 @@ const GRID: u32 = 4;
 /// What a dispatch of the program does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RowOp {
-    /// The sum of two 16-bit tensors of different scales.
+    /// The sum of two tensors of different scales.
     Add,
     /// LayerNorm to what matrices read, as the program has it.
     Norm,
-    /// LayerNorm to 16 bits.
+    /// LayerNorm to the stream's type.
     NormPost,
 }
 
@@ -142,6 +142,8 @@ pub struct RowProgram {
     pub d: u32,
     /// Rows.
     pub rows: u32,
+    /// Type of summands, sums and what is normalised: 16 bits or bytes.
+    pub stream: Number,
     /// Type of [`RowOp::Norm`]'s results: bytes, bytes with a multiplier for each row, or bf16.
     pub norm: Number,
     /// Its objects.
@@ -165,7 +167,7 @@ const REPEATS: u64 = 64;
 impl RowProgram {
     /// Bytes of a row of every input and output.
     fn row_bytes(&self) -> u32 {
-        2 * self.d
+        self.stream.elem().bytes() * self.d
     }
 
     /// Bytes of one core's part of an object.
@@ -198,9 +200,9 @@ impl RowProgram {
         self.whole_rows().max(self.share())
     }
 
-    /// Whether norms are bytes.
-    fn norm_is_bytes(&self) -> bool {
-        matches!(self.norm, Number::I8 | Number::I8Rows)
+    /// Whether norms are bytes of a stream of 16 bits.
+    fn norm_narrows(&self) -> bool {
+        self.norm.elem().bytes() < self.stream.elem().bytes()
     }
 
     /// Bytes of a row of a norm, with what its multiplier takes.
@@ -212,7 +214,7 @@ impl RowProgram {
         }
     }
 
-    /// Operands of `rows` rows in 16 bits.
+    /// Operands of `rows` rows.
     pub fn layout(&self, rows: u32) -> Blocked {
         Blocked::new(rows, self.d)
     }
@@ -224,7 +226,7 @@ impl RowProgram {
 
     /// The order in which cores' DMAs go through an object: strips of all rows, one behind another.
     fn strips(&self) -> Option<[(u32, u32); 3]> {
-        let piece = 2 * STRIP;
+        let piece = self.stream.elem().bytes() * STRIP;
         let rows = self.room.turn_rows;
         (rows > 1).then(|| [(self.d / STRIP, piece), (rows, self.row_bytes()), (piece, 1)])
     }
@@ -278,22 +280,27 @@ impl RowProgram {
     ///
     /// # Panics
     /// As [`RowProgram::design`].
-    pub fn fitted(d: u32, rows: u32, norm: Number, device: &Device) -> Result<RowProgram, TooBig> {
+    pub fn fitted(
+        [rows, d]: [u32; 2],
+        stream: Number,
+        norm: Number,
+        device: &Device,
+    ) -> Result<RowProgram, TooBig> {
         let objects = [[2, 4, 2], [1, 4, 2], [2, 2, 2], [1, 2, 2], [1, 2, 1]];
         let turns = [(4, 1), (2, 1), (2, 2), (1, 2), (1, 3)];
         let rooms = turns.into_iter().flat_map(|(turn_rows, copies)| {
             objects.map(|[mem, core_in, core_out]| Room { turn_rows, copies, mem, core_in, core_out })
         });
         let candidates = rooms.map(|room| {
-            let program = RowProgram { d, rows, norm, room };
+            let program = RowProgram { d, rows, stream, norm, room };
             let design = program.design("rows", RowOp::Add, program.rows_needed());
             (program, design)
         });
         Ok(first_that_fits(device, candidates)?.0)
     }
 
-    /// The design named `name` that does `op` on buffers of `buffer_rows` rows: `header` bytes, `x` i16
-    /// (for an addition both summands, one after the other), and `y` i16 or bytes. An addition writes the first half of
+    /// The design named `name` that does `op` on buffers of `buffer_rows` rows: `header` bytes, `x` of the
+    /// stream's type (for an addition both summands, one after the other), and `y`. An addition writes the first half of
     /// a buffer of the size of its input.
     ///
     /// # Panics
@@ -304,13 +311,18 @@ impl RowProgram {
         let d = DesignBuilder::new(name, format!("Row-wise operations on rows of {}: {op:?}.", self.d));
         let kernel = |k: Kernel| d.kernel(Arc::new(verify(k).unwrap_or_else(|e| panic!("{e}"))));
         let keep = kernel(copy::copy_i8(self.header_piece()));
-        let add = kernel(residual_add(turn_rows * self.d));
-        let norm = kernel(match self.norm {
-            Number::I8Rows => layernorm_rows(1, self.d),
-            other => layernorm(1, self.d, other.elem()),
-        });
-        let norm_post = kernel(layernorm(1, self.d, Elem::I16));
-        let weave = (self.norm_is_bytes() && turn_rows > 1)
+        let [add, norm, norm_post] = if self.stream == Number::I8 {
+            let norm = kernel(layernorm_bytes(1, self.d));
+            [kernel(residual_add_i8(turn_rows * self.d)), norm, norm]
+        } else {
+            let norm = kernel(match self.norm {
+                Number::I8Rows => layernorm_rows(1, self.d),
+                other => layernorm(1, self.d, other.elem()),
+            });
+            let add = kernel(residual_add(turn_rows * self.d));
+            [add, norm, kernel(layernorm(1, self.d, Elem::I16))]
+        };
+        let weave = (self.norm_narrows() && turn_rows > 1)
             .then(|| kernel(weave(turn_rows, self.norm_bytes(), self.d)));
         // Bytes, since they are seen as several things and `memref.view` takes only bytes.
         let part = MemType::flat(Elem::I8, self.part_bytes());
@@ -384,21 +396,21 @@ impl RowProgram {
             let y = p.produce(output);
             p.switch(op, |branches| {
                 branches.case(RowOp::Add.code().into(), |p| {
-                    let all = |object| row(object, 0, Elem::I16, self.room.turn_rows * self.d);
+                    let all = |object| row(object, 0, self.stream.elem(), self.room.turn_rows * self.d);
                     let pair = p.acquire(input, Port::Consume, 2);
                     p.call(core.add, vec![all(pair[0]), all(pair[1]), params.clone(), all(y)]);
                     p.release(input, Port::Consume, 2);
                 });
                 let norms = [
                     (RowOp::Norm, core.norm, core.woven, self.norm.elem(), width),
-                    (RowOp::NormPost, core.norm_post, None, Elem::I16, self.d),
+                    (RowOp::NormPost, core.norm_post, None, self.stream.elem(), self.d),
                 ];
                 for (op, kernel, woven, elem, len) in norms {
                     branches.case(op.code().into(), |p| {
                         let x = p.consume(input);
                         for r in 0..self.room.turn_rows {
-                            let operands =
-                                [row(x, r, Elem::I16, self.d), gain.clone(), beta.clone(), params.clone()];
+                            let x = row(x, r, self.stream.elem(), self.d);
+                            let operands = [x, gain.clone(), beta.clone(), params.clone()];
                             let to = match woven {
                                 Some((buffer, _)) => Arg::Local { buffer, view: view(r * len, elem, len) },
                                 None => row(y, r, elem, len),
@@ -440,9 +452,9 @@ impl RowProgram {
         let blocks = share / u64::from(BLOCK_ROWS);
         d.sequence(|s| {
             let header = s.buffer("header", flat(Elem::I8, self.header_len()));
-            let x = s.buffer("x", flat(Elem::I16, 2 * distance));
+            let x = s.buffer("x", flat(self.stream.elem(), 2 * distance));
             let y_len = if op == RowOp::Add { 2 * distance } else { distance };
-            let y = s.buffer("y", flat(Elem::I16, y_len));
+            let y = s.buffer("y", flat(self.stream.elem(), y_len));
             // A share of a norm's operand or result: whole blocks as they lie, or turn by turn strips of `strip` elements.
             let gathered = |of: HostBufferId, fifo: FifoId, first: u64, strip: u64| -> usize {
                 if turns_of_block == 1 {
@@ -460,7 +472,7 @@ impl RowProgram {
             };
             let strip = u64::from(BLOCK_ROWS * STRIP);
             // Bytes have half as many elements of 16 bits in a strip.
-            let result_strip = if op == RowOp::Norm && self.norm_is_bytes() { strip / 2 } else { strip };
+            let result_strip = if op == RowOp::Norm && self.norm_narrows() { strip / 2 } else { strip };
             let mut waits = vec![];
             for col in 0..GRID as usize {
                 let first = (col as u64 * share).min(rows.saturating_sub(share)) * width;

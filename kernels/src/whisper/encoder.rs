@@ -8,13 +8,14 @@ use super::integer::{Activation, Observer, Tensor};
 use super::plan::{Plan, PlanError, Product};
 use super::quant::{ConvStage, Finish, Gelu, Heads, Linear, QuantLayer, QuantModel, Weights};
 use super::scheme::Number;
+use crate::attention_normalised::Header;
 use crate::case::bytes_of;
 use crate::designs::gemm::{CHUNK, ColumnBlock, ColumnWords, SumsBlock, SumsWords};
 use crate::designs::rows::RowOp;
 use crate::layernorm::LayerNorm;
 use crate::layout::Blocked;
 use crate::residual_add::ResidualAdd;
-use crate::{attention_bf16, conv1d, float_sums};
+use crate::{attention_bf16, conv1d, float_sums, softmax};
 use half::bf16;
 use kiln_dsl::array::{Design, Tile};
 use kiln_dsl::kernel::Elem;
@@ -305,9 +306,10 @@ impl Run<'_> {
     fn stream(&mut self, bytes: &[u8], offset: u64, name: &str) -> Array2<i16> {
         let config = &self.model.config;
         let layout = self.plan.row_program.layout(self.plan.rows);
-        let tensor = matrix(bytes, offset, layout, [config.positions, config.d]);
-        (self.observe)(name, Tensor::I16(tensor.view()));
-        tensor
+        let shape = [config.positions, config.d];
+        let tensor = activation(bytes, offset, layout, self.model.recipe.stream, shape);
+        (self.observe)(name, tensor.view());
+        tensor.widened()
     }
 
     /// What a product or attention wrote, for all positions; observed.
@@ -348,10 +350,12 @@ impl Run<'_> {
         (self.observe)("mel", mel.view());
         let x = match mel {
             Activation::Bf16(mel) => windows(plan, mel.view()),
-            integers => windows(plan, integers.widened().view()),
+            Activation::I16(mel) => windows(plan, mel.view()),
+            Activation::I8(mel) | Activation::I8Rows(mel, _) => windows(plan, mel.view()),
         };
-        let c = zeros(plan.conv1.gemm.c.len, 2);
-        let last = Elem::I16;
+        let last = model.recipe.stream.elem();
+        let each = last.bytes();
+        let c = zeros(plan.conv1.gemm.c.len, each);
         let between = if plan.conv2.is_some() { model.recipe.conv.elem() } else { last };
         let [_, _, mut x] =
             self.product(&plan.conv1, x, conv_weights(&plan.conv1, &model.conv1, between), c)?;
@@ -360,15 +364,19 @@ impl Run<'_> {
             self.see_frames(&x, layout);
             // The frame before the first is padding.
             for column in 0..model.config.d as u32 {
-                let at = 2 * layout.position(0, column) as usize;
-                x[at..at + 2].fill(0);
+                let at = each as usize * layout.position(0, column) as usize;
+                x[at..at + each as usize].fill(0);
             }
-            let c = zeros(product.gemm.c.len, 2);
+            let c = zeros(product.gemm.c.len, each);
             [_, _, x] = self.product(product, x, conv_weights(product, stage, last), c)?;
         }
         self.stream(&x, 0, if plan.conv2.is_some() { "conv2_gelu" } else { "conv1_gelu" });
         let table = model.position_table.view();
-        let table = bytes_of(&Blocked::new(table.nrows() as u32, table.ncols() as u32).pack(table));
+        let layout = Blocked::new(table.nrows() as u32, table.ncols() as u32);
+        let table = match Activation::narrowed(table.to_owned(), model.recipe.stream) {
+            Activation::I8(table) => bytes_of(&layout.pack(table.view())),
+            words => bytes_of(&layout.pack(words.widened().view())),
+        };
         let half = x.len() / 2;
         x[half..half + table.len()].copy_from_slice(&table);
         self.add(x, &model.embed, "embed")
@@ -383,7 +391,8 @@ impl Run<'_> {
         let (positions, d) = (self.model.config.positions, self.model.config.d);
         let frames = match activation(bytes, 0, layout, self.model.recipe.conv, [positions, 3 * d]) {
             Activation::Bf16(rows) => Activation::Bf16(frames(rows, d)),
-            integers => Activation::I16(frames(integers.widened(), d)),
+            Activation::I16(rows) => Activation::I16(frames(rows, d)),
+            Activation::I8(rows) | Activation::I8Rows(rows, _) => Activation::I8(frames(rows, d)),
         };
         (self.observe)("conv1_gelu", frames.view());
     }
@@ -421,7 +430,7 @@ impl Run<'_> {
         let h = self.normalise(RowOp::Norm, &x, &layer.ln2)?;
         self.see_normalised(&h, &name("ln2"));
         let weights = laid_out(&plan.fc1, &layer.fc1, Some((&layer.gelu, self.model.recipe.hidden.elem())));
-        let c = zeros(plan.fc1.gemm.c.len, 2);
+        let c = zeros(plan.fc1.gemm.c.len, self.model.recipe.hidden.elem().bytes());
         let [_, _, hidden] = self.product(&plan.fc1, h, weights, c)?;
         self.see(&hidden, plan.fc1.gemm.c.layout, self.model.recipe.hidden, &name("gelu"));
         let xy = self.linear_onto(&plan.fc2, hidden, &layer.fc2, x, &name("fc2"))?;
@@ -459,13 +468,14 @@ impl Run<'_> {
             (self.observe)(&format!("layer{i}.{name}"), all.columns(part * d..(part + 1) * d));
         }
         let header = match &layer.heads {
-            Heads::Running(attention) => attention.header(positions as u32),
-            Heads::Float => attention_bf16::header(positions),
-            Heads::Normalised { .. } => {
-                panic!("the plan covers the recipe, whose softmax is not in two passes")
+            Heads::Running(attention) => op.header(attention.header(positions as u32)),
+            Heads::Float => op.header(attention_bf16::header(positions)),
+            Heads::Normalised { scores, score_scale, context } => {
+                let table = &softmax::exponentials(*score_scale);
+                op.normalised_header(&Header { keys: positions as u32, scores, context, table })
             }
         };
-        let mut host = [op.header(header), qkv, zeros(op.output.len(), op.out.bytes())];
+        let mut host = [header, qkv, zeros(op.output.len(), op.out.bytes())];
         self.dispatch(design, &mut host)?;
         let [_, _, context] = host;
         Ok(context)
@@ -508,7 +518,10 @@ fn laid_out(p: &Product, linear: &Linear, gelu: Option<(&Gelu, Elem)>) -> Vec<u8
         (Weights::I8(weights), finish) => {
             let (bias, requant, row_shift) = finish.columns();
             let words = ColumnWords { gelu_bits, row_shift, chunks };
-            let blocks = ColumnBlock::objects(p.tile_columns, &bias, requant, words);
+            let mut blocks = ColumnBlock::objects(p.tile_columns, &bias, requant, words);
+            if let Some((Gelu::Table { table, .. }, _)) = gelu {
+                ColumnBlock::put_table(p.tile_columns, &mut blocks, table);
+            }
             p.gemm.pack_b(p.tile_columns, &blocks, weights.view())
         }
         (Weights::Bf16(_), _) => panic!("bf16 with multipliers of integers"),
@@ -519,10 +532,10 @@ fn conv_weights(p: &Product, stage: &ConvStage, out: Elem) -> Vec<u8> {
     laid_out(p, &stage.matrix, Some((&stage.gelu, out)))
 }
 
-/// Fraction bits of the GELUs that the plan's designs compute.
+/// What the column block says of a GELU: its fraction bits, or that there is a table.
 fn gelu_bits(gelu: &Gelu) -> u32 {
     match gelu {
         Gelu::Bits(bits) => *bits,
-        Gelu::Table { .. } => unreachable!("Plan::new refuses schemes whose GELU is a table"),
+        Gelu::Table { .. } => 1,
     }
 }

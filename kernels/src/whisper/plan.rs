@@ -3,7 +3,7 @@
 use super::config::ModelConfig;
 use super::scheme::{Number, Recipe, WeightScales};
 use crate::conv1d;
-use crate::designs::attention::AttentionDesign;
+use crate::designs::attention::{AttentionDesign, Softmax};
 use crate::designs::choose::TooBig;
 use crate::designs::gemm::{CHUNK, Gemm, Integers, Numbers, Operand};
 use crate::designs::rows::{RowOp, RowProgram};
@@ -88,7 +88,7 @@ pub enum PlanError {
     },
     /// Types that no design computes.
     #[error(
-        "no designs for tensors of these types: {recipe:?}\n  help: the array runs the schemes w8a8, w8a8-static and bf16"
+        "no designs for tensors of these types: {recipe:?}\n  help: the array runs the types of the schemes w8a8, w8a8-static, bf16 and design-doc"
     )]
     Recipe {
         /// The types.
@@ -121,6 +121,7 @@ impl Plan {
             head_dim,
             positions,
             input: Blocked::new(positions, 3 * d),
+            softmax: if recipe.scores == Number::I8 { Softmax::Normalised } else { Softmax::Running },
             out: context_elem,
             output: Blocked::new(positions, d),
         };
@@ -134,7 +135,7 @@ impl Plan {
             Operand { layout, len: 2 * layout.len(), offsets: vec![half * layout.len()] }
         };
         let row_scales = recipe.norm == Number::I8Rows;
-        let row_program = RowProgram::fitted(d, positions, recipe.norm, device)?;
+        let row_program = RowProgram::fitted([positions, d], recipe.stream, recipe.norm, device)?;
         let normalised = |p: Gemm| {
             let a = Operand::whole(row_program.norm_layout(activation_rows));
             let numbers = match p.numbers {
@@ -143,18 +144,21 @@ impl Plan {
             };
             product(Gemm { numbers, a, ..p }, device)
         };
+        // What takes 16 bits beside bytes, if anything does; if not, one program with a GELU is every product.
+        let bytes = recipe.stream == Number::I8;
+        let (wide, wide_elem) = if bytes { (Left::I8, Elem::I8) } else { (Left::I16, Elem::I16) };
         let gemm = |name: &str, left, out, gelu, [m, k, n]: [u32; 3], [a, c]: [Operand; 2]| {
             let numbers = if recipe.weights == WeightScales::None {
                 Numbers::Bf16
             } else {
-                Numbers::Integers(Integers { left, out, gelu, row_scales: false })
+                Numbers::Integers(Integers { left, out, gelu: gelu || bytes, row_scales: false })
             };
             product(Gemm { name: name.into(), numbers, m, k, n, a, c }, device)
         };
 
         let window = |channels: u32| (conv1d::TAPS as u32 * channels).next_multiple_of(CHUNK);
         let conv = |name: &str, k, [a, c]: [Operand; 2]| {
-            gemm(name, Left::I16, Elem::I16, true, [positions, k, d], [a, c])
+            gemm(name, wide, wide_elem, true, [positions, k, d], [a, c])
         };
         let from_mel = matrix(window(mels));
         let (conv1, conv2) = if config.frames() == config.positions {
@@ -196,15 +200,15 @@ impl Plan {
             out: gemm(
                 "attention_out",
                 if context_elem == Elem::I8 { Left::I8 } else { Left::I16 },
-                Elem::I16,
+                wide_elem,
                 // With the GELU that it does not use, it is the program of the convolutions.
                 context_elem == Elem::I16,
                 square,
                 out_io,
             )?,
             add: rows("residual_add", RowOp::Add),
-            fc1: normalised(gemm("fc1_gelu", Left::I8, Elem::I16, true, [positions, d, ffn], fc1_io)?.gemm)?,
-            fc2: gemm("fc2", Left::I16, Elem::I16, true, [positions, ffn, d], fc2_io)?,
+            fc1: normalised(gemm("fc1_gelu", Left::I8, wide_elem, true, [positions, d, ffn], fc1_io)?.gemm)?,
+            fc2: gemm("fc2", wide, wide_elem, true, [positions, ffn, d], fc2_io)?,
             norm_post: rows("layernorm_post", RowOp::NormPost),
             row_program,
         })
@@ -251,6 +255,9 @@ impl Plan {
 fn context_elem(recipe: &Recipe) -> Result<Elem, PlanError> {
     if *recipe == Recipe::BF16 {
         return Ok(Elem::Bf16);
+    }
+    if *recipe == Recipe::DESIGN_DOC {
+        return Ok(Elem::I8);
     }
     let covered = Recipe { norm: recipe.norm, context: recipe.context, ..Recipe::W8A8 };
     match (recipe.norm, recipe.context) {
@@ -305,6 +312,15 @@ mod tests {
         assert_eq!(programs, ["attention", "conv1_gelu", "residual_add"]);
     }
 
+    #[test]
+    fn three_programs_are_a_tiny_encoder_in_plain_bytes() {
+        let plan = Plan::new(&ModelConfig::tiny(), &Scheme::DesignDoc.recipe(), Device::npu1()).unwrap();
+        let mut programs: Vec<&str> = plan.designs().into_iter().map(|d| plan.program(d)).collect();
+        programs.sort_unstable();
+        programs.dedup();
+        assert_eq!(programs, ["attention", "conv1_gelu", "residual_add"]);
+    }
+
     /// What one operation stores is the layout that the next one loads, and nothing on the way orders a product's operands.
     #[test]
     fn every_operation_loads_what_the_one_before_stored() {
@@ -314,6 +330,7 @@ mod tests {
             ("tiny", Scheme::Bf16),
             ("large-v3", Scheme::W8A8),
             ("design-doc", Scheme::W8A8),
+            ("design-doc", Scheme::DesignDoc),
         ] {
             let config = ModelConfig { layers: 1, ..ModelConfig::named(model).expect("listed") };
             let recipe = scheme.recipe();
@@ -361,7 +378,7 @@ mod tests {
         // Variants for English, and turbo, have the sizes of others.
         models.dedup_by_key(|m| (m.mels, m.d, m.positions));
         for (device, config) in devices.iter().flat_map(|d| models.iter().map(move |m| (d, m))) {
-            for scheme in [Scheme::W8A8, Scheme::W8A8Static, Scheme::Bf16] {
+            for scheme in Scheme::ALL {
                 let recipe = scheme.recipe();
                 let place = format!("{} on {}, {scheme}", config.name, device.name);
                 let plan = Plan::new(config, &recipe, device).unwrap_or_else(|e| panic!("{place}: {e}"));

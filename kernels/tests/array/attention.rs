@@ -3,9 +3,12 @@
 use super::runner;
 use kiln_dsl::kernel::Elem;
 use kiln_kernels::attention::{Attention, reference_i8, reference_i16};
+use kiln_kernels::attention_normalised::{Header, reference};
 use kiln_kernels::case::{Data, Source, bytes_of};
-use kiln_kernels::designs::attention::{AttentionDesign, Blocks};
+use kiln_kernels::designs::attention::{AttentionDesign, Blocks, Softmax};
 use kiln_kernels::layout::Blocked;
+use kiln_kernels::requantise::Requant;
+use kiln_kernels::softmax::exponentials;
 use ndarray::s;
 
 /// Runs attention of `positions` with `rows` queries a core, and compares every position of every head.
@@ -17,6 +20,7 @@ fn check(heads: u32, head_dim: u32, positions: u32, rows: u32, out: Elem) -> u64
         head_dim,
         positions,
         input: Blocked::new(positions, 3 * d as u32),
+        softmax: Softmax::Running,
         out,
         output: Blocked::new(positions, d as u32),
     };
@@ -48,6 +52,56 @@ fn check(heads: u32, head_dim: u32, positions: u32, rows: u32, out: Elem) -> u64
     }
     assert_eq!(report.cores.len(), 16);
     report.cycles
+}
+
+/// The same with a normalised softmax of bytes.
+fn check_normalised(heads: u32, head_dim: u32, positions: u32, rows: u32) -> u64 {
+    let d = (heads * head_dim) as usize;
+    let design = AttentionDesign {
+        name: "attention".into(),
+        heads,
+        head_dim,
+        positions,
+        input: Blocked::new(positions, 3 * d as u32),
+        softmax: Softmax::Normalised,
+        out: Elem::I8,
+        output: Blocked::new(positions, d as u32),
+    };
+    let needed = design.rows_needed(rows) as usize;
+    let design = design.with_rows(needed as u32);
+    let x = Source::new(u64::from(positions), Data::Random).matrix::<i8>([needed, 3 * d], [-128, 127]);
+    let scores = Requant::new(&[127.0 / (4.0 * 73.3 * 73.3 * 8.0)], &[3e5]);
+    let context = Requant::new(&[1.0 / 40.0], &[5000.0]);
+    let table = &exponentials(0.05);
+    let header = Header { keys: positions, scores: &scores, context: &context, table };
+    let input = bytes_of(&design.input.pack(x.view()));
+    let mut host = [design.normalised_header(&header), input, vec![0x77; needed * d]];
+    let report =
+        runner::run(&design.design(Blocks { rows, keys: 2 }), &mut host).unwrap_or_else(|e| panic!("{e}"));
+    let got = design.output.unpack(&host[2]);
+    let valid = positions as usize;
+    for head in 0..heads as usize {
+        let columns = |i: usize| {
+            let first = i * d + head * head_dim as usize;
+            s![..valid, first..first + head_dim as usize]
+        };
+        let [q, k, v] = [0, 1, 2].map(|i| x.slice(columns(i)));
+        let expected = reference(q, k, v, &header);
+        assert!(expected.iter().any(|&y| y != 0) && expected.iter().any(|&y| y != expected[(0, 0)]));
+        assert!(got.slice(columns(0)).mapv(|y| y as i8) == expected, "head {head}");
+    }
+    assert_eq!(report.cores.len(), 16);
+    report.cycles
+}
+
+#[test]
+fn a_normalised_softmax_keeps_whole_rows_of_scores() {
+    for (heads, head_dim, positions, rows) in
+        [(2, 64, 300, 16), (3, 32, 150, 32), (1, 64, 65, 4), (1, 64, 1, 8)]
+    {
+        let cycles = check_normalised(heads, head_dim, positions, rows);
+        println!("attention {heads} x {head_dim}, {positions} positions, {rows} queries: {cycles} cycles");
+    }
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn a_seeded_encoder_agrees() {
     });
     // The smaller memories of the design document change tiles and times, and no bit.
     for device in [Device::npu1(), Device::design_document()] {
-        for scheme in [Scheme::W8A8, Scheme::W8A8Static, Scheme::Bf16] {
+        for scheme in Scheme::ALL {
             agree_on(device, &EncoderWeights::seeded(&config, 7), &mel, scheme);
         }
     }
@@ -125,7 +125,7 @@ fn any_number_of_rows_agrees() {
         let mel = Array2::from_shape_fn((config.mels, config.frames()), |(b, t)| {
             ((b * 31 + t * 7) % 97) as f32 / 97.0 - 0.3
         });
-        for scheme in [Scheme::default(), Scheme::Bf16] {
+        for scheme in [Scheme::default(), Scheme::Bf16, Scheme::DesignDoc] {
             agree(&EncoderWeights::seeded(&config, positions as u64), &mel, scheme);
         }
     }
@@ -150,7 +150,7 @@ fn rand_small50_agrees() {
         EncoderWeights::load(&dir.join("rand_small50.safetensors"), None).unwrap_or_else(|e| panic!("{e}"));
     let audio = audio::read(&dir.join("jfk.wav")).unwrap_or_else(|e| panic!("{e}"));
     let mel = log_mel(&audio.samples, weights.config.mels);
-    for scheme in [Scheme::W8A8, Scheme::W8A8Static, Scheme::Bf16] {
+    for scheme in Scheme::ALL {
         agree(&weights, &first_frames(mel.view(), weights.config.frames()), scheme);
     }
 }

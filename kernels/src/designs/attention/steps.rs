@@ -1,7 +1,10 @@
-//! What a core of attention calls: kernels and local buffers of integers or of bf16.
+//! What a core of attention calls: kernels and local buffers of integers, with a running softmax or a
+//! normalised one, or of bf16.
 
 use crate::attention::{self, AttentionShape, HEADER_WORDS};
 use crate::attention_bf16;
+use crate::attention_normalised::{self, Header, NormalisedShape};
+use crate::made_table::ENTRIES;
 use kiln_dsl::array::{Arg, CoreBuilder, DesignBuilder, KernelId, LocalId, MemType, ObjectId, Tile, View};
 use kiln_dsl::kernel::{Elem, Kernel, verify};
 use std::sync::Arc;
@@ -13,6 +16,12 @@ pub(super) enum Step {
     Start,
     /// A block of keys. The result's object takes weights until the last block is done, if it is large enough.
     Block { queries: ObjectId, keys: ObjectId, values: ObjectId, result: ObjectId },
+    /// A block of keys alone, where values come later.
+    Keys { queries: ObjectId, keys: ObjectId },
+    /// After the last keys, before the first values.
+    Softmax,
+    /// A block of values.
+    Values { values: ObjectId },
     /// After the last block.
     Finish { result: ObjectId },
 }
@@ -20,8 +29,11 @@ pub(super) enum Step {
 /// The calls of one core.
 pub(super) type Steps<'d> = Box<dyn Fn(&CoreBuilder, Step) + 'd>;
 
-/// The calls of a core, for each tile with its header.
-pub(super) type OfCores<'d> = Box<dyn Fn(Tile, Arg) -> Steps<'d> + 'd>;
+/// The calls of a core, for each tile with the header that it keeps.
+pub(super) type OfCores<'d> = Box<dyn Fn(Tile, LocalId) -> Steps<'d> + 'd>;
+
+/// What a running softmax takes at once.
+const APART: &str = "keys come with their values";
 
 fn kernel(d: &DesignBuilder, k: Kernel) -> KernelId {
     d.kernel(Arc::new(verify(k).unwrap_or_else(|e| panic!("{e}"))))
@@ -38,7 +50,12 @@ fn seen(object: ObjectId, elem: Elem, len: u32) -> Arg {
 
 /// The first elements of a local buffer.
 fn seen_local(buffer: LocalId, elem: Elem, len: u32) -> Arg {
-    Arg::Local { buffer, view: Some(View { byte_offset: 0, ty: MemType::flat(elem, len) }) }
+    seen_from(buffer, 0, elem, len)
+}
+
+/// Elements of a local buffer from a byte on.
+fn seen_from(buffer: LocalId, byte_offset: u32, elem: Elem, len: u32) -> Arg {
+    Arg::Local { buffer, view: Some(View { byte_offset: byte_offset.into(), ty: MemType::flat(elem, len) }) }
 }
 
 /// With q, k and v in bytes, and ctx in `out`.
@@ -47,6 +64,7 @@ pub(super) fn of_integers(d: &DesignBuilder, shape: AttentionShape, out: Elem) -
     let finish = kernel(d, attention::finish(shape, out));
     let ctx_len = shape.rows * shape.dims;
     Box::new(move |at, header| {
+        let header = seen_local(header, Elem::I32, HEADER_WORDS);
         let local = |name: &str, elem, len| local(d, at, name, elem, len);
         let sums = local("sums", Elem::I32, shape.sums_len());
         let total = local("total", Elem::I32, shape.lanes_len());
@@ -70,6 +88,42 @@ pub(super) fn of_integers(d: &DesignBuilder, shape: AttentionShape, out: Elem) -
                 let ctx = seen(result, out, ctx_len);
                 p.call(finish, [&[sums.into(), total.into(), header.clone()], &working[..], &[ctx]].concat());
             }
+            Step::Keys { .. } | Step::Softmax | Step::Values { .. } => unreachable!("{APART}"),
+        })
+    })
+}
+
+/// With a normalised softmax, everything in bytes.
+pub(super) fn of_bytes(d: &DesignBuilder, shape: NormalisedShape) -> OfCores<'_> {
+    let [start, score, softmax, mix, finish] = [
+        attention_normalised::start,
+        attention_normalised::score,
+        attention_normalised::normalise,
+        attention_normalised::mix,
+        attention_normalised::finish,
+    ]
+    .map(|part| kernel(d, part(shape)));
+    Box::new(move |at, header| {
+        let words = seen_local(header, Elem::I32, attention_normalised::HEADER_WORDS);
+        let table = seen_from(header, Header::TABLE_BYTE, Elem::I16, ENTRIES);
+        let local = |name: &str, elem, len| local(d, at, name, elem, len);
+        let sums = local("sums", Elem::I32, shape.sums_len());
+        let counted = local("seen", Elem::I32, attention_normalised::HEADER_WORDS);
+        let scores = local("scores", Elem::I8, shape.scores_len());
+        Box::new(move |p, step| match step {
+            Step::Start => p.call(start, [sums, counted].map(Arg::from)),
+            Step::Keys { queries, keys } => {
+                let args = [queries.into(), keys.into(), words.clone(), counted.into(), scores.into()];
+                p.call(score, args);
+            }
+            Step::Softmax => {
+                p.call(softmax, vec![words.clone(), table.clone(), counted.into(), scores.into()]);
+            }
+            Step::Values { values } => {
+                p.call(mix, vec![scores.into(), values.into(), sums.into(), counted.into()]);
+            }
+            Step::Finish { result } => p.call(finish, vec![sums.into(), words.clone(), result.into()]),
+            Step::Block { .. } => unreachable!("keys and values come apart"),
         })
     })
 }
@@ -82,6 +136,7 @@ pub(super) fn of_bf16(d: &DesignBuilder, shape: AttentionShape) -> OfCores<'_> {
     let (ctx_len, keys_len) = (shape.rows * shape.dims, attention_bf16::KEYS * shape.dims);
     let (total_len, weights_len) = (attention_bf16::total_len(shape), attention_bf16::weights_len(shape));
     Box::new(move |at, header| {
+        let header = seen_local(header, Elem::I32, HEADER_WORDS);
         let local = |name: &str, elem, len| local(d, at, name, elem, len);
         let sums = local("sums", Elem::F32, shape.sums_len());
         // Floats to add to, and integers to take apart.
@@ -104,6 +159,7 @@ pub(super) fn of_bf16(d: &DesignBuilder, shape: AttentionShape) -> OfCores<'_> {
                 let bits = seen_local(total, Elem::I32, total_len);
                 p.call(finish, vec![sums.into(), bits, factors.into(), seen(result, Elem::Bf16, ctx_len)]);
             }
+            Step::Keys { .. } | Step::Softmax | Step::Values { .. } => unreachable!("{APART}"),
         })
     })
 }
