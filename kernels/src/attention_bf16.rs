@@ -216,11 +216,11 @@ impl<'k> BlockOf<'k> {
                 for p in 0..self.dt {
                     let tiles = [0, 1].map(|t| keys.load(j * 2 + t, p));
                     let tiles = tiles.map(|tile| tile.shuffle(tile, T16_4X8));
+                    let rows: [_; 4] = std::array::from_fn(|r| q.load(i + r as u32, p));
                     sum = sum.map2(|r, t, sum| {
-                        let q = q.load(i + r as u32, p);
                         Some(match sum {
-                            Some(sum) => k.mac(mmul::BF16_4X8X4, sum, q, tiles[t]),
-                            None => k.mmul(mmul::BF16_4X8X4, q, tiles[t]),
+                            Some(sum) => k.mac(mmul::BF16_4X8X4, sum, rows[r], tiles[t]),
+                            None => k.mmul(mmul::BF16_4X8X4, rows[r], tiles[t]),
                         })
                     });
                 }
@@ -267,9 +267,8 @@ impl<'k> BlockOf<'k> {
                 for p in 0..KEYS / 8 {
                     let rows = [0, 1].map(|half| values.load(2 * p + half, j));
                     let tiles = [T64_8X2_LO, T64_8X2_HI].map(|mode| rows[0].shuffle(rows[1], mode));
-                    sum = sum.map2(|r, t, sum| {
-                        k.mac(mmul::BF16_4X8X4, sum, self.weights.load(p, i + r as u32), tiles[t])
-                    });
+                    let weights: [_; 4] = std::array::from_fn(|r| self.weights.load(p, i + r as u32));
+                    sum = sum.map2(|r, t, sum| k.mac(mmul::BF16_4X8X4, sum, weights[r], tiles[t]));
                 }
                 sum.each2(|r, t, sum| {
                     let (row, column) = at(r, t);

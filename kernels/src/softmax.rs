@@ -6,7 +6,7 @@
 //!
 //! Core time: 32 scores take 6 cycles for the maximum (the scalar ALU makes the mask of valid keys), 13 for exponentials
 //! (the move slot, around two lookups) and 2 for the scaling (stores): at least 2,016 cycles for 2 x 1536, of which the
-//! ideal schedule predicts 2,360 and `peano` 2,367 (`kernels/tests/core_time.rs`).
+//! ideal schedule predicts 2,264 and `peano` 2,271 (`kernels/tests/core_time.rs`).
 
 use crate::case::{Arg, Case, Entry, bytes_of};
 use crate::fixed::ReciprocalTable;

@@ -14,7 +14,7 @@
 //! - `region`: blocks cut into straight runs and loops, invariant operations moved out.
 //! - `graph`, `memory`: what must wait for what, in an iteration and across iterations.
 //! - `resources`: slots of a bundle and units that slots share.
-//! - `modulo`: innermost loops, an iteration every so many cycles; `registers`: whether they fit.
+//! - `modulo`, `plan`: innermost loops, an iteration every so many cycles; `registers`: whether they fit.
 //! - `list`: straight code; `nest`: puts loops and code together; `listing`: bundles and their bytes.
 //!
 //! - `banks`: which bundles wait for a memory bank, once a call says where its parameters lie.
@@ -29,6 +29,7 @@ mod listing;
 mod memory;
 mod modulo;
 mod nest;
+mod plan;
 mod region;
 mod registers;
 mod resources;

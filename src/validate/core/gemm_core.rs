@@ -36,6 +36,9 @@ pub struct GemmCore {
     /// The products along k are written out instead of in a loop.
     #[serde(default)]
     unrolled_k: bool,
+    /// Columns of blocks are written out too: the loop over rows of blocks is the innermost.
+    #[serde(default)]
+    unrolled_n: bool,
     /// Everything is written out: no loops.
     #[serde(default)]
     unrolled: bool,
@@ -77,6 +80,7 @@ impl GemmCore {
             zero_init: false,
             hinted: false,
             unrolled_k: false,
+            unrolled_n: false,
             unrolled: false,
             tile_k: None,
         }
@@ -161,7 +165,7 @@ impl GemmCore {
                     start.push(if zero { k.acc_zeros() } else { read(c.load(i + r, j + q)) });
                 });
                 let step = |p, sums| products(k, product, (a, b), [i, j, p], sums, cols);
-                let sums = if self.unrolled_k || self.unrolled {
+                let sums = if self.writes_out_k() {
                     (0..kt).fold(start, |sums, p| step(p.into_scalar(k), sums))
                 } else if self.hinted {
                     k.pipelined(kt).fold(kt, start, step)
@@ -195,6 +199,10 @@ impl GemmCore {
         Ok(tiles)
     }
 
+    fn writes_out_k(&self) -> bool {
+        self.unrolled_k || self.unrolled_n || self.unrolled
+    }
+
     /// Runs `body` for the first row and column of each block of tiles.
     fn blocks<'k>(
         &self,
@@ -212,6 +220,9 @@ impl GemmCore {
             return;
         }
         k.pipelined(mt / rows).for_step(0, mt, rows, |i| {
+            if self.unrolled_n {
+                return (0..nt).step_by(cols as usize).for_each(|j| body(i, j.into_scalar(k)));
+            }
             k.pipelined(nt / cols).for_step(0, nt, cols, |j| body(i, j));
         });
     }
@@ -239,7 +250,7 @@ impl GemmCore {
                 let row = i * (kt * DEEP_BYTES) as i32;
                 let step = |p, sums| deep_products(k, (a, b), [row, j, p], sums, [rows, cols]);
                 let start = (0..rows * cols).map(|_| k.acc_zeros::<Acc32, 32>()).collect::<Vec<_>>();
-                let sums = match (self.unrolled_k || self.unrolled, self.hinted) {
+                let sums = match (self.writes_out_k(), self.hinted) {
                     (true, _) => (0..kt).fold(start, |sums, p| step(p.into_scalar(k), sums)),
                     (false, true) => k.pipelined(kt).fold(kt, start, step),
                     (false, false) => k.fold(kt, start, step),

@@ -3,9 +3,10 @@
 use super::fixed::matmul;
 use super::{arguments, kernel, run_both};
 use crate::core::{CoreModel, KernelCost, LoopCost};
+use half::bf16;
 use kiln_dsl::Verified;
 use kiln_dsl::device::{Compiler, Device};
-use kiln_dsl::kernel::build::{Acc32, Acc64, Builder, mmul};
+use kiln_dsl::kernel::build::{Acc32, Acc64, AccFloat, Accum, Builder, mmul};
 use kiln_dsl::kernel::ops::Opcode;
 use kiln_dsl::kernel::{Kernel, OpId};
 
@@ -149,6 +150,33 @@ fn a_matmul_of_4x2_blocks_multiplies_every_cycle() {
     // The ideal clears an accumulator as soon as it is stored.
     let ideal = loops_by(Compiler::Ideal, &kernel)[1];
     assert!(ideal.interval_cycles < peano.interval_cycles, "{ideal:?} {peano:?}");
+}
+
+#[test]
+fn loads_that_fill_all_slots_come_as_late_as_they_may() {
+    // Two blocks of 2x4 tiles and four products of depth each, C read and written: 64 products, and 128 halves of operands
+    // and sums for two load units. Written by hand such a loop has 64 bundles (`scalable-analyses/xdna`).
+    let kernel = kernel(|k| {
+        let a = k.input_tiles::<bf16, 32>("a", [4, 8], [8, 4]);
+        let b = k.input_tiles::<bf16, 32>("b", [8, 4], [4, 8]);
+        let c = k.inout_tiles::<f32, 16>("c", [4, 4], [8, 8]);
+        k.pipelined(4).for_step(0, 8, 2, |i| {
+            for j in [0u32, 4] {
+                let mut sums: Vec<Accum<'_, AccFloat, 16>> =
+                    (0..8).map(|t| c.load(i + t / 4, j + t % 4).to_accum()).collect();
+                for p in 0..4u32 {
+                    let rows = [0u32, 1].map(|r| a.load(i + r, p));
+                    let columns = [0u32, 1, 2, 3].map(|q| b.load(p, j + q));
+                    for (t, sum) in sums.iter_mut().enumerate() {
+                        *sum = k.mac(mmul::BF16_4X8X4, *sum, rows[t / 4], columns[t % 4]);
+                    }
+                }
+                (0..8u32).zip(sums).for_each(|(t, sum)| c.store(i + t / 4, j + t % 4, sum.to_vector()));
+            }
+        });
+    });
+    let loops = loops_by(Compiler::Ideal, &kernel);
+    assert!((64..=68).contains(&loops[0].interval_cycles), "{loops:?}");
 }
 
 #[test]

@@ -278,7 +278,9 @@ impl<'k> Builder<'k> {
             Some(sums) if self.graph.nodes[sums[0]].is_product() => sums[sums.len() - 1..].to_vec(),
             last => last.cloned().unwrap_or_default(),
         };
-        for &value in &data.operands {
+        // What the instructions load themselves is in no register before.
+        let loaded = accessed.filter(|from| !std::ptr::eq(*from, data)).and_then(|from| from.results.first());
+        for &value in data.operands.iter().filter(|v| Some(*v) != loaded) {
             // A sum goes into the product, whatever comes before that.
             let product = nodes.last().and_then(|sums| sums.first());
             match product

@@ -3,13 +3,12 @@
 //! by recurrences, and grows until registers fit.
 
 use super::compiler::{Names, Pipelining, SEARCHED_INTERVALS};
-use super::graph::{Edge, Graph, Node};
+use super::graph::{Graph, Node};
+use super::plan::{Order, Plan, weight};
 use super::registers::{Lifetime, Parts, RegisterFile, lifetimes, most_live};
 use super::resources::{Mask, resource_bound};
 use kiln_dsl::device::Device;
 use kiln_dsl::kernel::ops::{LatencyClass, Slot};
-use std::cmp::Reverse;
-use std::collections::BTreeSet;
 
 /// What sets the interval of a loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,9 +54,6 @@ impl Pipelined {
     }
 }
 
-/// Placements tried for each node before an interval is given up.
-const BUDGET_PER_NODE: usize = 12;
-
 /// Intervals above the least that are tried before a loop is taken not to be pipelined, as a part
 /// of the least: beyond it a sequence is as good.
 const TRIED_BEYOND: u32 = 2;
@@ -77,32 +73,40 @@ impl Graph {
         let free = |file| room.most.get(file).saturating_sub(room.held.get(file));
         let free = Parts { vector: free(RegisterFile::Vector), accumulator: free(RegisterFile::Accumulator) };
         for interval in least..=most.max(least) {
-            let Some(mut plan) = Plan::search(self, interval) else {
-                limit = Limit::Search;
-                continue;
-            };
-            plan.sink(self, how.names == Names::One);
-            let length = self.length(&plan.cycles);
-            if length.div_ceil(interval) > how.stages_max {
-                limit = Limit::Stages;
-                continue;
+            for order in [Order::Height, Order::Source] {
+                let Some(mut plan) = Plan::of(self, order, interval) else {
+                    limit = if order == Order::Height { Limit::Search } else { limit };
+                    continue;
+                };
+                plan.sink(self, how.names == Names::One);
+                match self.fit(device, how, &free, plan) {
+                    Ok(fitting) => return Some(Pipelined { limit, ..fitting }),
+                    Err(refused) => limit = refused,
+                }
             }
-            let lives = lifetimes(self, device, &plan.cycles, interval, how.names);
-            let longest = lives.iter().map(|l| l.length()).max().unwrap_or(1);
-            let copies = u32::try_from(longest).unwrap_or(u32::MAX).div_ceil(interval).max(1);
-            if how.names != Names::Many && copies > 1 {
-                limit = Limit::Lifetime;
-                continue;
-            }
-            let live = most_live(&lives, interval);
-            if let Some(file) = live.over(&free) {
-                limit = Limit::Registers(file);
-                continue;
-            }
-            let Plan { cycles, slots, .. } = plan;
-            return Some(Pipelined { cycles, slots, interval, length, limit, copies, live });
         }
         None
+    }
+
+    /// The loop that a plan makes, its limit left open; what refuses it where registers, stages or names do not suffice.
+    fn fit(&self, device: &Device, how: Pipelining, free: &Parts, plan: Plan) -> Result<Pipelined, Limit> {
+        let interval = plan.interval;
+        let length = self.length(&plan.cycles);
+        if length.div_ceil(interval) > how.stages_max {
+            return Err(Limit::Stages);
+        }
+        let lives = lifetimes(self, device, &plan.cycles, interval, how.names);
+        let longest = lives.iter().map(|l| l.length()).max().unwrap_or(1);
+        let copies = u32::try_from(longest).unwrap_or(u32::MAX).div_ceil(interval).max(1);
+        if how.names != Names::Many && copies > 1 {
+            return Err(Limit::Lifetime);
+        }
+        let live = most_live(&lives, interval);
+        if let Some(file) = live.over(free) {
+            return Err(Limit::Registers(file));
+        }
+        let Plan { cycles, slots, .. } = plan;
+        Ok(Pipelined { cycles, slots, interval, length, limit: Limit::Search, copies, live })
     }
 
     /// Pipelines a loop before registers are allocated: values that live longer than an interval are copied, and so are
@@ -118,7 +122,7 @@ impl Graph {
         let free = |file| room.most.get(file).saturating_sub(room.held.get(file));
         let free = Parts { vector: free(RegisterFile::Vector), accumulator: free(RegisterFile::Accumulator) };
         for interval in least..=least + SEARCHED_INTERVALS {
-            let Some(mut plan) = Plan::search(self, interval) else { continue };
+            let Some(mut plan) = Plan::of(self, Order::Height, interval) else { continue };
             plan.sink(self, false);
             let lives = lifetimes(self, device, &plan.cycles, interval, how.names);
             let live = most_live(&lives, interval);
@@ -137,7 +141,8 @@ impl Graph {
                 limit = busy;
             }
             let reach = with_copies.max(interval)..=with_copies.max(interval) + SEARCHED_INTERVALS;
-            let (mut plan, interval) = reach.into_iter().find_map(|i| Some((Plan::search(&graph, i)?, i)))?;
+            let (mut plan, interval) =
+                reach.into_iter().find_map(|i| Some((Plan::of(&graph, Order::Height, i)?, i)))?;
             plan.sink(&graph, false);
             let length = graph.length(&plan.cycles);
             if length.div_ceil(interval) > how.stages_max {
@@ -203,7 +208,7 @@ impl Graph {
 
     /// The longest path from each node, where an edge takes `cycles - interval * distance`; `None`
     /// when a recurrence makes one endless.
-    fn heights(&self, interval: u32) -> Option<Vec<i64>> {
+    pub(super) fn heights(&self, interval: u32) -> Option<Vec<i64>> {
         let mut height: Vec<i64> = self.nodes.iter().map(|n| i64::from(n.tail)).collect();
         for _ in 0..=self.nodes.len() {
             let mut changed = false;
@@ -222,178 +227,9 @@ impl Graph {
     }
 }
 
-fn weight(edge: &Edge, interval: u32) -> i64 {
-    i64::from(edge.cycles) - i64::from(interval) * i64::from(edge.distance)
-}
-
-/// A schedule in the making: nodes at cycles, and what they take of each cycle modulo the interval.
-struct Plan {
-    interval: u32,
-    cycles: Vec<u32>,
-    slots: Vec<Slot>,
-    placed: Vec<bool>,
-    table: Vec<Mask>,
-    preds: Vec<Vec<Edge>>,
-    succs: Vec<Vec<Edge>>,
-}
-
-impl Plan {
-    /// Looks for a schedule of this interval.
-    fn search(graph: &Graph, interval: u32) -> Option<Plan> {
-        let count = graph.nodes.len();
-        let height = graph.heights(interval)?;
-        let mut plan = Plan {
-            interval,
-            cycles: vec![0; count],
-            slots: vec![Slot::Alu; count],
-            placed: vec![false; count],
-            table: vec![0; interval as usize],
-            preds: vec![Vec::new(); count],
-            succs: vec![Vec::new(); count],
-        };
-        for edge in &graph.edges {
-            plan.succs[edge.from].push(*edge);
-            plan.preds[edge.to].push(*edge);
-        }
-        let mut tried: Vec<Option<u32>> = vec![None; count];
-        let mut queue: BTreeSet<(Reverse<i64>, usize)> =
-            (0..count).map(|n| (Reverse(height[n]), n)).collect();
-        let mut budget = BUDGET_PER_NODE * count.max(1);
-        while let Some((_, node)) = queue.pop_first() {
-            budget = budget.checked_sub(1)?;
-            let earliest = plan.earliest(node);
-            let found = (earliest..earliest + interval)
-                .find_map(|cycle| plan.free_slot(graph, node, cycle).map(|slot| (cycle, slot)));
-            let (cycle, slot) = match found {
-                Some(place) => place,
-                None => {
-                    let cycle = tried[node].map_or(earliest, |before| earliest.max(before + 1));
-                    let slot = *graph.nodes[node].slots.first()?;
-                    let clash = graph.nodes[node].occupies(slot);
-                    let row = (cycle % interval) as usize;
-                    for (other, &below) in height.iter().enumerate() {
-                        let taken = plan.placed[other] && (plan.cycles[other] % interval) as usize == row;
-                        if taken && graph.nodes[other].occupies(plan.slots[other]) & clash != 0 {
-                            plan.remove(graph, other);
-                            queue.insert((Reverse(below), other));
-                        }
-                    }
-                    (cycle, slot)
-                }
-            };
-            tried[node] = Some(cycle);
-            plan.place(graph, node, cycle, slot);
-            for at in 0..plan.succs[node].len() {
-                let edge = plan.succs[node][at];
-                let late = i64::from(cycle) + weight(&edge, interval);
-                if edge.to != node && plan.placed[edge.to] && i64::from(plan.cycles[edge.to]) < late {
-                    plan.remove(graph, edge.to);
-                    queue.insert((Reverse(height[edge.to]), edge.to));
-                }
-            }
-        }
-        let first = plan.cycles.iter().copied().min().unwrap_or(0);
-        // Whole intervals, so that the table stays.
-        let early = first / interval * interval;
-        plan.cycles.iter_mut().for_each(|c| *c -= early);
-        Some(plan)
-    }
-
-    fn earliest(&self, node: usize) -> u32 {
-        let after = |edge: &Edge| i64::from(self.cycles[edge.from]) + weight(edge, self.interval);
-        let placed = self.preds[node].iter().filter(|e| e.from != node && self.placed[e.from]);
-        u32::try_from(placed.map(after).max().unwrap_or(0)).unwrap_or(0)
-    }
-
-    fn free_slot(&self, graph: &Graph, node: usize, cycle: u32) -> Option<Slot> {
-        graph.nodes[node].free_slot(self.table[(cycle % self.interval) as usize])
-    }
-
-    fn place(&mut self, graph: &Graph, node: usize, cycle: u32, slot: Slot) {
-        self.table[(cycle % self.interval) as usize] |= graph.nodes[node].occupies(slot);
-        (self.cycles[node], self.slots[node], self.placed[node]) = (cycle, slot, true);
-    }
-
-    fn remove(&mut self, graph: &Graph, node: usize) {
-        let row = &mut self.table[(self.cycles[node] % self.interval) as usize];
-        *row &= !graph.nodes[node].occupies(self.slots[node]);
-        self.placed[node] = false;
-    }
-
-    /// Issues instructions as late as their readers allow where that takes fewer registers: loads
-    /// above all, which read none.
-    /// With `one` name a value, also those that hold one longer than an interval.
-    fn sink(&mut self, graph: &Graph, one: bool) {
-        for _ in 0..SINK_ROUNDS {
-            let mut nodes: Vec<usize> = (0..graph.nodes.len()).collect();
-            nodes.sort_by_key(|&n| (Reverse(self.cycles[n]), n));
-            let mut moved = false;
-            for node in nodes {
-                moved |= self.sink_node(graph, node, one);
-            }
-            if !moved {
-                break;
-            }
-        }
-    }
-
-    fn sink_node(&mut self, graph: &Graph, node: usize, one: bool) -> bool {
-        let Some(def) = graph.nodes[node].def else { return false };
-        let read: u32 = self.preds[node]
-            .iter()
-            .filter(|e| e.reads_after.is_some() && e.from != node)
-            .filter(|e| self.is_last_read(e))
-            .filter_map(|e| graph.nodes[e.from].def)
-            .map(|d| d.parts)
-            .sum();
-        let neutral = read >= def.parts;
-        let beyond = if one { self.beyond_an_interval(node) } else { 0 };
-        if neutral && beyond == 0 {
-            return false;
-        }
-        let before = |edge: &Edge| i64::from(self.cycles[edge.to]) - weight(edge, self.interval);
-        let others = self.succs[node].iter().filter(|e| e.to != node);
-        let Some(latest) = others.map(before).min() else { return false };
-        let (now, slot) = (self.cycles[node], self.slots[node]);
-        self.remove(graph, node);
-        let mut latest = u32::try_from(latest).unwrap_or(0).max(now);
-        if neutral {
-            // No further than it must: its operands live longer for it.
-            latest = latest.min(now + beyond);
-        }
-        // A schedule repeats after an interval: no later place is better than the first tried.
-        let span = latest.saturating_sub(now).min(self.interval - 1);
-        let found = (latest - span..=latest)
-            .rev()
-            .filter(|&cycle| cycle > now)
-            .find_map(|cycle| self.free_slot(graph, node, cycle).map(|slot| (cycle, slot)));
-        let (cycle, slot) = found.unwrap_or((now, slot));
-        self.place(graph, node, cycle, slot);
-        found.is_some()
-    }
-
-    /// Cycles that what a node makes is kept beyond an interval.
-    fn beyond_an_interval(&self, node: usize) -> u32 {
-        let reads = self.succs[node].iter().filter(|e| e.reads_after.is_some());
-        let there = reads.clone().map(|e| e.cycles).min().unwrap_or(0) + self.cycles[node];
-        let last = reads.map(|e| self.cycles[e.to] + self.interval * e.distance).max().unwrap_or(0);
-        (last + 1).saturating_sub(there + self.interval)
-    }
-
-    /// Whether nothing reads what the edge passes later than its reader does.
-    fn is_last_read(&self, edge: &Edge) -> bool {
-        let read = |e: &Edge| i64::from(self.cycles[e.to]) + i64::from(self.interval) * i64::from(e.distance);
-        let reads = self.succs[edge.from].iter().filter(|e| e.reads_after.is_some());
-        reads.map(read).max() <= Some(read(edge))
-    }
-}
-
-/// Passes over a schedule that move instructions later.
-const SINK_ROUNDS: usize = 4;
-
 #[cfg(test)]
 mod tests {
-    use super::super::graph::Node;
+    use super::super::graph::{Edge, Node};
     use super::super::list::Room;
     use super::super::registers::Def;
     use super::super::resources::bits;
