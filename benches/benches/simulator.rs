@@ -7,6 +7,8 @@
 //! | `compiled_macs`, `interpreter_macs` | a multiply-accumulate of the kernel |
 //! | `compiled_outputs` | an element of the parameters that the kernel writes |
 //! | `array_cycles` | a simulated cycle |
+//! | `array_checked_cycles` | the same, every access to memory checked (`SimOptions::hazards`) |
+//! | `array_macs` | a multiply-accumulate of its kernels |
 //! | `array_events` | an event of the simulation |
 
 use criterion::measurement::WallTime;
@@ -99,20 +101,36 @@ fn kernel(group: &mut BenchmarkGroup<'_, WallTime>, entry: &Entry, engine: Engin
 }
 
 fn array(criterion: &mut Criterion) {
-    group(criterion, "array_cycles", |report| report.cycles);
-    group(criterion, "array_events", |report| report.sim_events);
+    let plain = SimOptions::default();
+    let checked = SimOptions { hazards: true, ..SimOptions::default() };
+    let all = &["relu2", "mm4x4"];
+    group(criterion, "array_cycles", all, &plain, |report| report.cycles);
+    group(criterion, "array_checked_cycles", all, &checked, |report| report.cycles);
+    group(criterion, "array_events", all, &plain, |report| report.sim_events);
+    group(criterion, "array_macs", &["mm4x4"], &plain, |report| report.cores.iter().map(|c| c.macs).sum());
 }
 
-fn group(criterion: &mut Criterion, name: &str, count: fn(&SimReport) -> u64) {
+fn group(
+    criterion: &mut Criterion,
+    name: &str,
+    designs: &[&str],
+    options: &SimOptions,
+    count: fn(&SimReport) -> u64,
+) {
     let mut group = criterion.benchmark_group(name);
-    for design in ["relu2", "mm4x4"] {
-        simulation(&mut group, design, count);
+    for design in designs {
+        simulation(&mut group, design, options, count);
     }
     group.finish();
 }
 
 /// One run of a design's sequence, its kernels compiled before.
-fn simulation(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, count: fn(&SimReport) -> u64) {
+fn simulation(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    options: &SimOptions,
+    count: fn(&SimReport) -> u64,
+) {
     let device = Device::npu1();
     let profile = device.profile(device.default_profile()).expect("the default profile exists");
     let design = designs::find(name).expect("a listed design");
@@ -122,8 +140,7 @@ fn simulation(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, count: fn(&S
         CoreExecutor::new(&design.kernels, device, Engine::Compiled).expect("verified kernels");
     let buffers = design.sequence.buffers.iter();
     let mut host: Vec<Vec<u8>> = buffers.map(|b| vec![0x5a; b.ty.bytes() as usize]).collect();
-    let options = SimOptions::default();
-    let mut run = || simulate_with(&design, &lowered, device, profile, &mut host, &options, &mut executor);
+    let mut run = || simulate_with(&design, &lowered, device, profile, &mut host, options, &mut executor);
     group.throughput(Throughput::Elements(count(&run().unwrap_or_else(|e| panic!("{e}")))));
     group.bench_function(name, |bench| bench.iter(&mut run));
 }
