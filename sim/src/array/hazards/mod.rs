@@ -31,7 +31,7 @@ use indexmap::IndexMap;
 use kiln_dsl::array::lowered::Lowered;
 use kiln_dsl::array::{Design, KernelId, Tile};
 use kiln_dsl::kernel::{Loc, ParamKind};
-use shadow::{Fault, Shadow, Stamp, Written};
+use shadow::{Fault, Shadow, Span, Stamp, Written};
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -322,10 +322,11 @@ impl Hazards {
             }
         };
         let before = shadow.len();
+        let span = Span { from, to, stamp };
         if write {
-            shadow.write(from, to, stamp, known, found);
+            shadow.write(span, known, found);
         } else {
-            shadow.read(from, to, stamp, known, found);
+            shadow.read(span, known, found);
         }
         self.segments = self.segments + shadow.len() - before;
         self.stopped = self.segments > SEGMENTS;

@@ -14,6 +14,17 @@ pub struct Stamp {
     pub site: u32,
 }
 
+/// Bytes that an agent reads or writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// First byte.
+    pub from: u64,
+    /// The byte behind the last.
+    pub to: u64,
+    /// Who, when and at what.
+    pub stamp: Stamp,
+}
+
 /// What has been written to bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
@@ -76,12 +87,10 @@ impl Shadow {
         self.segments.range(first..to).any(|(_, s)| s.end > from && unknown(s.written))
     }
 
-    /// A write of `from..to`; `known` says whether an access is known to the writer.
+    /// A write; `known` says whether an access is known to the writer, `found` takes what is wrong with which bytes.
     pub fn write(
         &mut self,
-        from: u64,
-        to: u64,
-        stamp: Stamp,
+        Span { from, to, stamp }: Span,
         known: impl Fn(Stamp) -> bool,
         mut found: impl FnMut(u64, u64, Fault),
     ) {
@@ -98,12 +107,10 @@ impl Shadow {
         self.replace(from, to, Written::By(stamp));
     }
 
-    /// A read of `from..to`.
+    /// A read, as [`Shadow::write`].
     pub fn read(
         &mut self,
-        from: u64,
-        to: u64,
-        stamp: Stamp,
+        Span { from, to, stamp }: Span,
         known: impl Fn(Stamp) -> bool,
         mut found: impl FnMut(u64, u64, Fault),
     ) {
@@ -169,7 +176,7 @@ impl Shadow {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fault, Shadow, Stamp, Written};
+    use super::{Fault, Shadow, Span, Stamp, Written};
     use proptest::prelude::*;
 
     /// The same byte by byte.
@@ -199,7 +206,8 @@ mod tests {
                 let unknown = |b: &Byte| matches!(b.written, Written::By(by) if !known(by));
                 let expected = bytes[from as usize..to as usize].iter().any(unknown);
                 prop_assert_eq!(shadow.overwrites(from, to, known), expected);
-                if write { shadow.write(from, to, stamp, known, found) } else { shadow.read(from, to, stamp, known, found) }
+                let span = Span { from, to, stamp };
+                if write { shadow.write(span, known, found) } else { shadow.read(span, known, found) }
                 let mut expected = Vec::new();
                 for at in from..to {
                     let byte = &mut bytes[at as usize];
