@@ -17,7 +17,7 @@
 //! of two that their own shifts lack to the greatest, in 64-bit lanes, exactly.
 //!
 //! Core time of 16 queries of 64 dimensions and 1536 keys: the softmax takes 33,161 cycles (`peano`; at least 29,184: 38 for
-//! 32 scores, of which the move slot forms addresses of both lookups), 24 blocks of keys 365 each and 24 of values 358 each,
+//! 32 scores, of which the move slot forms addresses of both lookups), 24 blocks of keys 365 each and 24 of values 359 each,
 //! of which the multiplier needs 256 (`kernels/tests/core_time.rs`).
 //!
 //! Operands and ctx lie as in host memory ([`crate::layout`]): in 4x8 tiles, the tiles of four rows after one another, and so

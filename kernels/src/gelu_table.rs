@@ -1,7 +1,7 @@
 //! GELU of bytes: a table with an entry for each argument, which comes with the data, since both scales are in it.
 //!
 //! Core time: 32 bytes take 9 cycles (the move slot, around two lookups), at least 1,152 for 4,096, of which the ideal
-//! schedule predicts 1,291, packing of the table included, and `peano` 1,796 (`kernels/tests/core_time.rs`).
+//! schedule predicts 1,282, packing of the table included, and `peano` 1,408 (`kernels/tests/core_time.rs`).
 
 use crate::case::{Arg, Case, Entry, bytes_of};
 pub use crate::made_table::ENTRIES;

@@ -141,8 +141,8 @@ fn kernels_of_plain_bytes() {
         &[
             (score, t(365, 288)),
             (softmax, t(33161, 29184)),
-            (mix, t(358, 256)),
-            (gelu, t(1796, 1152)),
+            (mix, t(359, 256)),
+            (gelu, t(1408, 1152)),
             (norm, t(332, 144)),
             (add, t(164, 96)),
         ],
@@ -152,8 +152,8 @@ fn kernels_of_plain_bytes() {
         &[
             (score, t(365, 288)),
             (softmax, t(33137, 29184)),
-            (mix, t(358, 256)),
-            (gelu, t(1291, 1152)),
+            (mix, t(359, 256)),
+            (gelu, t(1282, 1152)),
             (norm, t(310, 144)),
             (add, t(118, 96)),
         ],
