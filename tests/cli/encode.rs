@@ -123,6 +123,29 @@ fn bf16_equals_its_model_and_needs_no_calibration_again() {
     assert_ne!(features, fs::read(folder.path("bytes.npy")).expect("written"));
 }
 
+/// The document's plain int8 runs on the array like any scheme, on both devices, and says what it is for.
+#[test]
+fn plain_bytes_equal_their_model_and_are_labelled() {
+    let folder = folder();
+    let scheme = ["--scheme", "design-doc"];
+    let on_array = encode(&folder, "array.npy", &scheme);
+    encode(&folder, "document.npy", &[scheme[0], scheme[1], "--device", "design-document"]);
+    encode(&folder, "model.npy", &[scheme[0], scheme[1], "--backend", "model"]);
+    let features = fs::read(folder.path("array.npy")).expect("written");
+    for other in ["document.npy", "model.npy"] {
+        assert_eq!(features, fs::read(folder.path(other)).expect("written"), "{other}");
+    }
+    let note = on_array["scheme_note"].as_str().expect("a note");
+    assert!(note.ends_with("for comparison"), "{note}");
+    let plain = encode(&folder, "bytes.npy", &[]);
+    assert!(plain["scheme_note"].is_null(), "{plain}");
+    assert_ne!(features, fs::read(folder.path("bytes.npy")).expect("written"));
+
+    let [speech, weights] = ["speech.wav", "good.safetensors"].map(|n| folder.arg(n));
+    let text = kiln(&["encode", &speech, "--weights", &weights, scheme[0], scheme[1]]);
+    assert!(text.out.contains(&format!("scheme    design-doc ({note}), calibrated on")), "{}", text.out);
+}
+
 /// Tiles shrink to what the design document's memories hold; what they compute does not change.
 #[test]
 fn the_design_documents_memories_change_no_bit() {

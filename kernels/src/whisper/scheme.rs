@@ -52,6 +52,14 @@ impl Scheme {
         }
     }
 
+    /// What a report says beside the name: that a scheme is not meant for use.
+    pub const fn note(self) -> Option<&'static str> {
+        match self {
+            Scheme::DesignDoc => Some("plain int8 of the design document, for comparison"),
+            Scheme::W8A8 | Scheme::W8A8Static | Scheme::Bf16 => None,
+        }
+    }
+
     /// Types of the scheme's tensors.
     pub const fn recipe(self) -> Recipe {
         match self {

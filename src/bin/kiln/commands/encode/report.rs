@@ -47,6 +47,8 @@ pub struct Asked {
     mel: &'static str,
     /// How tensors are numbers; `f32` for the reference.
     scheme: &'static str,
+    /// What the scheme is for, where it is not meant for use.
+    scheme_note: Option<&'static str>,
     /// `file`, `quantised` or `seeded`.
     weights: &'static str,
     /// The file, if any.
@@ -195,6 +197,7 @@ impl Asked {
                 MelOn::Npu => "npu",
             },
             scheme: if reference { "f32" } else { scheme.name() },
+            scheme_note: scheme.note().filter(|_| !reference),
             weights,
             weights_file: args.weights.as_ref().map(path),
             weights_seed: inputs.network.seed(),
@@ -320,18 +323,19 @@ impl fmt::Display for Asked {
             )?,
         }
         let files = self.calibration_files.join(", ");
+        let scheme =
+            self.scheme_note.map_or(self.scheme.to_owned(), |note| format!("{} ({note})", self.scheme));
         match self.calibration {
-            "none" => writeln!(f, "scheme    {}", self.scheme)?,
+            "none" => writeln!(f, "scheme    {scheme}")?,
             "weights" => {
                 let hash = self.stamp.as_ref().map_or("", |stamp| &stamp.calibration);
-                writeln!(f, "scheme    {}, quantised before, calibration {hash:.12}", self.scheme)?;
+                writeln!(f, "scheme    {scheme}, quantised before, calibration {hash:.12}")?;
             }
             "input" => writeln!(
                 f,
-                "scheme    {}, calibrated on {files}, the input itself: no --calibrate was given",
-                self.scheme
+                "scheme    {scheme}, calibrated on {files}, the input itself: no --calibrate was given"
             )?,
-            _ => writeln!(f, "scheme    {}, calibrated on {files}", self.scheme)?,
+            _ => writeln!(f, "scheme    {scheme}, calibrated on {files}")?,
         }
         let [rows, columns] = self.features_shape;
         match &self.features {
