@@ -1,7 +1,7 @@
 //! Attention of one head with a normalised softmax of bytes: the design document's `softmax(q k^T) v` in plain int8.
 //!
 //! A block of queries is resident, and so are its scores: probabilities want the greatest score and the sum of all
-//! exponentials of a row, and rows are short in bytes (1500 keys of 16 queries take 24,064 B). Keys pass first, then
+//! exponentials of a row, and rows are short in bytes (1536 keys of 24 queries take 36,864 B). Keys pass first, then
 //! values, each once:
 //!
 //! ```text
@@ -16,12 +16,13 @@
 //! comes with the data ([`Header`]). Rows of a tile share a shift: the mantissa of `2^15 / l` is multiplied by the power
 //! of two that their own shifts lack to the greatest, in 64-bit lanes, exactly.
 //!
-//! Core time of 16 queries of 64 dimensions and 1536 keys: the softmax takes 33,161 cycles (`peano`; at least 29,184: 38 for
-//! 32 scores, of which the move slot forms addresses of both lookups), 24 blocks of keys 365 each and 24 of values 359 each,
-//! of which the multiplier needs 256 (`kernels/tests/core_time.rs`).
+//! Core time of 24 queries of 64 dimensions and 1536 keys: the softmax of four queries takes 8,365 cycles (`peano`; at least
+//! 7,296: 38 for 32 scores, of which the move slot forms addresses of both lookups), 24 blocks of keys 483 each and 24 of
+//! values 448 each, of which the multiplier needs 384 (`kernels/tests/core_time.rs`). A column of the array brings a block
+//! in 1,024: while keys and values pass, cores wait for them.
 //!
 //! Operands and ctx lie as in host memory ([`crate::layout`]): in 4x8 tiles, the tiles of four rows after one another, and so
-//! do sums and scores. Two tiles of neighbouring rows are an 8x8 tile of keys or values, as in [`crate::attention`].
+//! do sums. Scores of four rows are a buffer of their own, so that each fits a bank beside the tables. Two tiles of neighbouring rows are an 8x8 tile of keys or values, as in [`crate::attention`].
 
 mod cases;
 
@@ -34,7 +35,7 @@ use crate::made_table::{self, ENTRIES};
 use crate::requantise::Requant;
 use crate::{matmul, softmax};
 use kiln_dsl::kernel::Kernel;
-use kiln_dsl::kernel::build::{Acc32, Acc64, Accum, Buf, Builder, Mask, Scalar, Vector, mmul};
+use kiln_dsl::kernel::build::{Acc32, Acc64, Accum, Buf, Builder, Mask, Scalar, TileBuf, Vector, mmul};
 use kiln_dsl::num::shuffle::T8_8X8;
 use kiln_dsl::num::{Rounding, Saturation};
 use ndarray::{Array1, Array2, ArrayView2};
@@ -119,7 +120,7 @@ impl NormalisedShape {
 
     /// Tiles of rows that share what they load.
     fn together(&self) -> u32 {
-        [4, 2, 1].into_iter().find(|n| self.row_tiles().is_multiple_of(*n)).unwrap_or(1)
+        [4, 3, 2, 1].into_iter().find(|n| self.row_tiles().is_multiple_of(*n)).unwrap_or(1)
     }
 
     fn strips(&self) -> u32 {
@@ -139,9 +140,14 @@ impl NormalisedShape {
         self.rows * self.dims
     }
 
-    /// Elements of all scores.
+    /// Buffers of scores: one for four rows.
+    pub fn scores(&self) -> u32 {
+        self.row_tiles()
+    }
+
+    /// Elements of the scores of four rows.
     pub fn scores_len(&self) -> u32 {
-        self.rows * self.keys
+        4 * self.keys
     }
 }
 
@@ -158,7 +164,7 @@ pub fn start(shape: NormalisedShape) -> Kernel {
 }
 
 /// Scores of one block of keys, into their place among all. In 4x8 tiles: `q[rows, dims]` and `keys[64, dims]` i8.
-/// `seen[0]` counts the keys so far.
+/// `seen[0]` counts the keys so far. There are [`NormalisedShape::scores`] parameters for scores.
 pub fn score(shape: NormalisedShape) -> Kernel {
     shape.check();
     let (mt, dt, together) = (shape.row_tiles(), shape.strips(), shape.together());
@@ -167,13 +173,15 @@ pub fn score(shape: NormalisedShape) -> Kernel {
         let keys = k.input_tiles::<i8, 32>("keys", [4, 8], [KEYS / 4, dt]);
         let header = k.input::<i32>("header", [HEADER_WORDS]);
         let seen = k.inout::<i32>("seen", [HEADER_WORDS]);
-        let scores = k.inout_tiles::<i8, 32>("scores", [4, 8], [mt, shape.key_tiles()]);
+        let scores: Vec<TileBuf<i8, 32>> =
+            (0..mt).map(|i| k.inout_tiles(&format!("scores{i}"), [4, 8], [1, shape.key_tiles()])).collect();
         let first = seen.get(0);
         seen.set(0, first + KEYS);
         let (acc_shift, out_shift) = (header.get(1), header.get(3));
         let mult = k.splat::<i16, 32>(header.get(2));
         let first_tile = first.shift_right(3);
-        k.for_step(0, mt, together, |i| {
+        for i in (0..mt).step_by(together as usize) {
+            let scores = &scores[i as usize..];
             k.pipelined(1).for_step(0, KEYS / 8, 1, |j| {
                 let mut sums: Vec<Option<Accum<Acc32, 32>>> = vec![None; together as usize];
                 for p in 0..dt {
@@ -189,10 +197,10 @@ pub fn score(shape: NormalisedShape) -> Kernel {
                 }
                 for (r, sum) in sums.into_iter().flatten().enumerate() {
                     let t = sum.srs::<i16>(acc_shift).times::<Acc32, i16>(mult).srs::<i8>(out_shift);
-                    scores.store(i + r as u32, first_tile + j, t);
+                    scores[r].store(0, first_tile + j, t);
                 }
             });
-        });
+        }
     })
     .with_doc(&format!(
         "Scores i8 of {} queries and one block of {KEYS} keys of {} dimensions.",
@@ -200,28 +208,33 @@ pub fn score(shape: NormalisedShape) -> Kernel {
     ))
 }
 
-/// Probabilities of all scores, in their place, by `table`, the exponentials; `header[0]` keys count, the others get 0.
-/// Starts counting again, for the values.
+/// Probabilities of the scores of four rows, in their place, by `table`, the exponentials; `header[0]` keys count, the
+/// others get 0. Starts counting again, for the values. The shape's `rows` and `dims` do not matter.
 pub fn normalise(shape: NormalisedShape) -> Kernel {
     shape.check();
-    Kernel::build(&shape.name("softmax"), Rounding::ConvEven, Saturation::On, |k: &Builder| {
-        let header = k.input::<i32>("header", [HEADER_WORDS]);
-        let table = k.input::<i16>("table", [ENTRIES]);
-        let seen = k.output::<i32>("seen", [HEADER_WORDS]);
-        let scores = k.inout::<i8>("scores", [shape.rows, shape.keys]);
-        seen.store(0, k.zeros::<i32, 8>());
-        let rows = Rows {
-            k,
-            valid: header.get(0),
-            scores,
-            exp: made_table::of_words(k, "exp", table),
-            reciprocal: ReciprocalTable::declare(k),
-            lane_keys: lane_keys(k),
-            tiles: shape.key_tiles(),
-        };
-        k.for_n(shape.row_tiles(), |i| rows.normalise(i * (4 * shape.keys)));
-    })
-    .with_doc(&format!("Probabilities Q7 of {} queries over {} keys, by bytes.", shape.rows, shape.keys))
+    Kernel::build(
+        &format!("normalised_softmax_{}", shape.keys),
+        Rounding::ConvEven,
+        Saturation::On,
+        |k: &Builder| {
+            let header = k.input::<i32>("header", [HEADER_WORDS]);
+            let table = k.input::<i16>("table", [ENTRIES]);
+            let seen = k.output::<i32>("seen", [HEADER_WORDS]);
+            let scores = k.inout::<i8>("scores", [shape.scores_len()]);
+            seen.store(0, k.zeros::<i32, 8>());
+            let rows = Rows {
+                k,
+                valid: header.get(0),
+                scores,
+                exp: made_table::of_words(k, "exp", table),
+                reciprocal: ReciprocalTable::declare(k),
+                lane_keys: lane_keys(k),
+                tiles: shape.key_tiles(),
+            };
+            rows.normalise();
+        },
+    )
+    .with_doc(&format!("Probabilities Q7 of four queries over {} keys, by bytes.", shape.keys))
 }
 
 /// The key of each lane of a 4x8 tile, from the tile's first.
@@ -242,33 +255,28 @@ struct Rows<'k> {
 }
 
 impl<'k> Rows<'k> {
-    /// The scores of tile `tile` of the rows at `at`, and which of them are of keys that count.
-    fn tile(&self, at: Scalar<'k>, tile: Scalar<'k>) -> (Vector<'k, i16, 32>, Mask<'k, 32>) {
+    /// The scores of tile `tile`, and which of them are of keys that count.
+    fn tile(&self, tile: Scalar<'k>) -> (Vector<'k, i16, 32>, Mask<'k, 32>) {
         let there = self.lane_keys.lt(self.k.splat(self.valid - tile * STRIP));
-        (self.scores.load::<32>(at + tile * 32).unpack(), there)
+        (self.scores.load::<32>(tile * 32).unpack(), there)
     }
 
     /// Their exponentials.
-    fn exponentials(
-        &self,
-        at: Scalar<'k>,
-        tile: Scalar<'k>,
-        top: Vector<'k, i16, 32>,
-    ) -> Vector<'k, i16, 32> {
-        let (t, there) = self.tile(at, tile);
+    fn exponentials(&self, tile: Scalar<'k>, top: Vector<'k, i16, 32>) -> Vector<'k, i16, 32> {
+        let (t, there) = self.tile(tile);
         there.select((top - t).lookup::<i16>(self.exp, 0, 0), self.k.zeros())
     }
 
-    fn normalise(&self, at: Scalar<'k>) {
+    fn normalise(&self) {
         let k = self.k;
         let least = k.splat::<i16, 32>(i32::from(i8::MIN));
         let top = k.pipelined(1).fold(self.tiles, least, |tile, top| {
-            let (t, there) = self.tile(at, tile);
+            let (t, there) = self.tile(tile);
             top.max(there.select(t, least))
         });
         let top = row_maxima(top);
         let sums = k.pipelined(1).fold(self.tiles, k.acc_zeros::<Acc32, 32>(), |tile, sums| {
-            sums + self.exponentials(at, tile, top).ups(0)
+            sums + self.exponentials(tile, top).ups(0)
         });
         let sums = sums.srs::<i32>(0);
         let none = k.zeros::<i32, 8>();
@@ -288,11 +296,11 @@ impl<'k> Rows<'k> {
         });
         let mantissa = mantissa[0].concat::<32>(mantissa[1]);
         k.pipelined(1).for_step(0, self.tiles, 1, |tile| {
-            let e = self.exponentials(at, tile, top).times::<Acc32, i16>(mantissa).srs::<i32>(0);
+            let e = self.exponentials(tile, top).times::<Acc32, i16>(mantissa).srs::<i32>(0);
             let halves = [(e.low::<16>(), power[0]), (e.high::<16>(), power[1])];
             let [upper, lower] =
                 halves.map(|(e, power)| e.times::<Acc64, i16>(power).srs::<i16>(MOST_SHIFT + TO_BYTES));
-            self.scores.store(at + tile * 32, upper.concat::<32>(lower).pack());
+            self.scores.store(tile * 32, upper.concat::<32>(lower).pack());
         });
     }
 }
@@ -303,26 +311,28 @@ pub fn mix(shape: NormalisedShape) -> Kernel {
     shape.check();
     let (mt, dt, together) = (shape.row_tiles(), shape.strips(), shape.together());
     Kernel::build(&shape.name("mix"), Rounding::ConvEven, Saturation::On, |k: &Builder| {
-        let weights = k.input_tiles::<i8, 32>("weights", [4, 8], [mt, shape.key_tiles()]);
+        let weights: Vec<TileBuf<i8, 32>> =
+            (0..mt).map(|i| k.input_tiles(&format!("weights{i}"), [4, 8], [1, shape.key_tiles()])).collect();
         let values = k.input_tiles::<i8, 32>("values", [4, 8], [KEYS / 4, dt]);
         let sums = k.inout_tiles::<i32, 32>("sums", [4, 8], [mt, dt]);
         let seen = k.inout::<i32>("seen", [HEADER_WORDS]);
         let first = seen.get(0);
         seen.set(0, first + KEYS);
         let first_tile = first.shift_right(3);
-        k.for_step(0, mt, together, |i| {
+        for i in (0..mt).step_by(together as usize) {
             k.pipelined(1).for_step(0, dt, 1, |j| {
-                let rows = || (0..together).map(|r| i + r);
+                let rows = || i..i + together;
                 let mut sum: Vec<Accum<Acc32, 32>> = rows().map(|row| sums.load(row, j).ups(0)).collect();
                 for p in 0..KEYS / 8 {
                     let value = values.load(2 * p, j).concat::<64>(values.load(2 * p + 1, j));
                     for (sum, row) in sum.iter_mut().zip(rows()) {
-                        *sum = k.mac(mmul::I8_I8_4X8X8, *sum, weights.load(row, first_tile + p), value);
+                        let weights = weights[row as usize].load(0, first_tile + p);
+                        *sum = k.mac(mmul::I8_I8_4X8X8, *sum, weights, value);
                     }
                 }
                 sum.into_iter().zip(rows()).for_each(|(sum, row)| sums.store(row, j, sum.srs(0)));
             });
-        });
+        }
     })
     .with_doc(&format!("{KEYS} values of {} dimensions, weighted for {} queries.", shape.dims, shape.rows))
 }

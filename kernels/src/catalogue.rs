@@ -78,7 +78,7 @@ pub fn catalogue() -> Vec<Entry> {
     entries.push(matmul_bf16::entry(Bf16Matmul { m: 64, k: 64, n: 64, out: Out::Bf16 }));
     entries.push(matmul_bf16::entry(Bf16Matmul { m: 32, k: 32, n: 32, out: Out::F32 }));
     // What the tiny encoder's designs call in the design document's scheme.
-    let shape = NormalisedShape { rows: 16, dims: 64, keys: 1536 };
+    let shape = NormalisedShape { rows: 24, dims: 64, keys: 1536 };
     entries.extend([
         attention_normalised::entry_start(shape),
         attention_normalised::entry_score(shape),

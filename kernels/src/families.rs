@@ -86,7 +86,10 @@ pub const FAMILIES: [Family; 33] = [
     Family { name: "normalised_score", draw: |sizes| attention_normalised::entry_score(sizes.normalised()) },
     Family {
         name: "normalised_softmax",
-        draw: |sizes| attention_normalised::entry_normalise(sizes.normalised()),
+        draw: |sizes| {
+            let shape = NormalisedShape { rows: 4, dims: 8, keys: sizes.by(64, 24) };
+            attention_normalised::entry_normalise(shape)
+        },
     },
     Family { name: "normalised_start", draw: |sizes| attention_normalised::entry_start(sizes.normalised()) },
     // relu_i8 takes its length at run time: one kernel, whose cases are its shapes.

@@ -128,9 +128,9 @@ fn row_wise_kernels() {
 #[test]
 fn kernels_of_plain_bytes() {
     let names = [
-        "normalised_score_16x64x1536",
-        "normalised_softmax_16x64x1536",
-        "normalised_mix_16x64x1536",
+        "normalised_score_24x64x1536",
+        "normalised_softmax_1536",
+        "normalised_mix_24x64x1536",
         "gelu_table_4096",
         "layernorm_bytes_1x384",
         "residual_add_i8_1536",
@@ -139,9 +139,9 @@ fn kernels_of_plain_bytes() {
     assert_times(
         Compiler::Peano,
         &[
-            (score, t(365, 288)),
-            (softmax, t(33161, 29184)),
-            (mix, t(359, 256)),
+            (score, t(483, 432)),
+            (softmax, t(8365, 7296)),
+            (mix, t(448, 416)),
             (gelu, t(1408, 1152)),
             (norm, t(332, 144)),
             (add, t(164, 96)),
@@ -150,9 +150,9 @@ fn kernels_of_plain_bytes() {
     assert_times(
         Compiler::Ideal,
         &[
-            (score, t(365, 288)),
-            (softmax, t(33137, 29184)),
-            (mix, t(359, 256)),
+            (score, t(483, 432)),
+            (softmax, t(8341, 7296)),
+            (mix, t(448, 416)),
             (gelu, t(1282, 1152)),
             (norm, t(310, 144)),
             (add, t(118, 96)),

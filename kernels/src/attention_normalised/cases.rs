@@ -8,10 +8,15 @@ use crate::matmul;
 use crate::requantise::{self, Requant};
 use crate::softmax;
 use crate::tiles::to_tiles;
-use ndarray::{Array1, Array2, ArrayView2, s};
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 
 fn tiles<T: Copy + bytemuck::Pod>(x: ArrayView2<T>) -> Vec<u8> {
     bytes_of(&to_tiles(x, [4, 8]))
+}
+
+/// Scores or weights: four rows a buffer.
+fn buffers(x: ArrayView2<i8>) -> Vec<Vec<u8>> {
+    x.axis_chunks_iter(Axis(0), 4).map(tiles).collect()
 }
 
 fn seen(keys: u32) -> Arg {
@@ -66,22 +71,23 @@ pub fn entry_score(shape: NormalisedShape) -> Entry {
         let ([scores, _], header) = header(source, shape.keys);
         let mut all = bytes(source, shape.rows, shape.keys);
         let first = block(source, shape);
-        let before = tiles(all.view());
+        let before = buffers(all.view());
         let zero = Array1::zeros(keys.nrows());
         let sums = matmul::reference(q.view(), keys.t(), zero.view());
         let each = Requant { mult: vec![scores.mult[0]; KEYS as usize], ..scores };
         let here = first as usize..(first + KEYS) as usize;
         all.slice_mut(s![.., here]).assign(&requantise::reference_i8(sums.view(), &each));
         let args = [tiles(q.view()), tiles(keys.view()), header].map(Arg::Bytes);
-        let args = args.into_iter().chain([seen(first), Arg::Bytes(before)]).collect();
-        Case { args, expected: vec![(3, words(seen(first + KEYS))), (4, tiles(all.view()))] }
+        let args = args.into_iter().chain([seen(first)]).chain(before.into_iter().map(Arg::Bytes)).collect();
+        let after = buffers(all.view()).into_iter().enumerate().map(|(i, bytes)| (4 + i, bytes));
+        Case { args, expected: [(3, words(seen(first + KEYS)))].into_iter().chain(after).collect() }
     })
 }
 
 /// [`normalise`] with its test cases.
 pub fn entry_normalise(shape: NormalisedShape) -> Entry {
     Entry::new(normalise(shape), move |source| {
-        let t = bytes(source, shape.rows, shape.keys);
+        let t = bytes(source, 4, shape.keys);
         let valid = source.number(1, shape.keys.into()) as u32;
         // From exponentials that are all the same to one that is alone.
         let table = softmax::exponentials([0.0, 0.01, 0.1, 1.0, 20.0][source.number(0, 4) as usize]);
@@ -107,9 +113,11 @@ pub fn entry_mix(shape: NormalisedShape) -> Entry {
         let here = weights.slice(s![.., first as usize..(first + KEYS) as usize]);
         let zero = Array1::zeros(shape.dims as usize);
         let after = &before + &matmul::reference(here, values.view(), zero.view());
-        let args = [tiles(weights.view()), tiles(values.view()), tiles(before.view())].map(Arg::Bytes);
-        let args = args.into_iter().chain([seen(first)]).collect();
-        Case { args, expected: vec![(2, tiles(after.view())), (3, words(seen(first + KEYS)))] }
+        let weights = buffers(weights.view());
+        let at = weights.len() + 1;
+        let args = weights.into_iter().chain([tiles(values.view()), tiles(before.view())]).map(Arg::Bytes);
+        let args = args.chain([seen(first)]).collect();
+        Case { args, expected: vec![(at, tiles(after.view())), (at + 1, words(seen(first + KEYS)))] }
     })
 }
 

@@ -142,15 +142,18 @@ impl AttentionDesign {
         AttentionDesign { input: of(self.input), output: of(self.output), ..self }
     }
 
-    /// The largest blocks that a device has room for: 64, 32 or 16 queries a core, or where their scores are resident 8
-    /// or 4, but no more than a quarter of all needs, and two blocks of keys in a core or one.
+    /// The largest blocks that a device has room for: 64, 32 or 16 queries a core, or where their scores are resident 32
+    /// to 4, but no more than a quarter of all needs, and two blocks of keys in a core or one.
     ///
     /// # Errors
     /// When not even the smallest fit.
     pub fn blocks(&self, device: &Device) -> Result<Blocks, TooBig> {
-        let least = if self.softmax == Softmax::Normalised { 4 } else { 16 };
-        let needed = |rows: &u32| *rows == least || *rows > least && self.positions > GRID * rows / 2;
-        let blocks = [64, 32, 16, 8, 4].into_iter().filter(needed);
+        let sizes: &[u32] = match self.softmax {
+            Softmax::Running => &[64, 32, 16],
+            Softmax::Normalised => &[32, 24, 16, 12, 8, 4],
+        };
+        let needed = |rows: &u32| sizes.last() == Some(rows) || self.positions > GRID * rows / 2;
+        let blocks = sizes.iter().copied().filter(needed);
         let blocks = blocks.flat_map(|rows| [2, 1].map(|keys| Blocks { rows, keys }));
         let design = |blocks: Blocks| {
             let whole = self.clone().with_rows(self.rows_needed(blocks.rows));

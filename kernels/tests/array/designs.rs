@@ -284,8 +284,8 @@ fn every_kernel_alone_on_a_core_gives_its_reference() {
             assert!(out[range] == expected[..], "{}, parameter {param}", entry.kernel.name);
         }
     }
-    // Their tables ask for banks that their data, twice, takes.
-    let too_big = ["attention_block", "normalised_softmax"];
+    // Their tables ask for banks that their data, twice, takes, or their scores alone are more than half of a core's memory.
+    let too_big = ["attention_block", "normalised_score", "normalised_mix"];
     let known = |name: &String| too_big.iter().any(|kernel| name.starts_with(kernel));
     assert!(left_out.iter().all(known), "{left_out:?}");
 }

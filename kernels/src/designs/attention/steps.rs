@@ -109,18 +109,22 @@ pub(super) fn of_bytes(d: &DesignBuilder, shape: NormalisedShape) -> OfCores<'_>
         let local = |name: &str, elem, len| local(d, at, name, elem, len);
         let sums = local("sums", Elem::I32, shape.sums_len());
         let counted = local("seen", Elem::I32, attention_normalised::HEADER_WORDS);
-        let scores = local("scores", Elem::I8, shape.scores_len());
+        let scores: Vec<LocalId> =
+            (0..shape.scores()).map(|i| local(&format!("scores{i}"), Elem::I8, shape.scores_len())).collect();
+        let scores = move || scores.iter().map(|&buffer| Arg::from(buffer)).collect::<Vec<_>>();
         Box::new(move |p, step| match step {
             Step::Start => p.call(start, [sums, counted].map(Arg::from)),
             Step::Keys { queries, keys } => {
-                let args = [queries.into(), keys.into(), words.clone(), counted.into(), scores.into()];
-                p.call(score, args);
+                let args = [queries.into(), keys.into(), words.clone(), counted.into()];
+                p.call(score, [&args[..], &scores()].concat());
             }
             Step::Softmax => {
-                p.call(softmax, vec![words.clone(), table.clone(), counted.into(), scores.into()]);
+                for scores in scores() {
+                    p.call(softmax, vec![words.clone(), table.clone(), counted.into(), scores]);
+                }
             }
             Step::Values { values } => {
-                p.call(mix, vec![scores.into(), values.into(), sums.into(), counted.into()]);
+                p.call(mix, [&scores()[..], &[values.into(), sums.into(), counted.into()]].concat());
             }
             Step::Finish { result } => p.call(finish, vec![sums.into(), words.clone(), result.into()]),
             Step::Block { .. } => unreachable!("keys and values come apart"),
