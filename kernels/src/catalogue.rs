@@ -9,7 +9,7 @@ use crate::matmul_whole::{Form, WholeMatmul};
 use crate::mel::{bands, spectrum};
 use crate::{
     attention_bf16, copy, float_sums, gelu, gelu_table, layernorm, matmul, matmul_bf16, matmul_whole, relu,
-    requantise, residual_add, softmax, transpose, zero,
+    requantise, residual_add, softmax, transpose, weave, zero,
 };
 use kiln_dsl::kernel::Elem;
 
@@ -57,7 +57,7 @@ pub fn catalogue() -> Vec<Entry> {
     entries.extend([16, 48, 64, 96].map(|n| requantise::entry(64, n, Elem::I16)));
     entries.extend([16, 96].map(|n| requantise::entry(64, n, Elem::I8)));
     entries.extend([1, 4].map(|rows| layernorm::entry_rows(rows, 384)));
-    entries.push(layernorm::entry_weave(4, 448, 384));
+    entries.push(weave::entry(4, 448, 384));
     entries.push(requantise::entry_rows(64, 64, Elem::I16));
     entries.push(requantise::entry_rows(64, 96, Elem::I8));
     entries.push(residual_add::entry(1536));

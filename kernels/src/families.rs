@@ -14,7 +14,7 @@ use crate::mel::bands::{self, BandsShape};
 use crate::mel::spectrum::{self, SpectrumShape};
 use crate::{
     attention_bf16, copy, float_sums, gelu, gelu_table, layernorm, matmul, matmul_bf16, relu, requantise,
-    residual_add, softmax, transpose, zero,
+    residual_add, softmax, transpose, weave, zero,
 };
 
 /// Kernels that differ in sizes and types only.
@@ -57,13 +57,6 @@ pub const FAMILIES: [Family; 33] = [
     Family {
         name: "layernorm_bf16",
         draw: |sizes| layernorm::entry(sizes.by(1, 4), sizes.by(32, 12), Elem::Bf16),
-    },
-    Family {
-        name: "layernorm_weave",
-        draw: |sizes| {
-            let width = sizes.by(64, 12);
-            layernorm::entry_weave(sizes.of(&[2, 4]), width, sizes.by(width / 2, 4))
-        },
     },
     Family { name: "matmul", draw: |sizes| matmul::entry(sizes.matmul()) },
     Family {
@@ -109,11 +102,18 @@ pub const FAMILIES: [Family; 33] = [
         name: "sums_finish",
         draw: |sizes| {
             let finish = sizes.of(&Finish::ALL);
-            float_sums::entry(sizes.by(32, 40), finish)
+            float_sums::entry(sizes.by(64, 40), finish)
         },
     },
     Family { name: "sums_start", draw: |sizes| float_sums::entry_start(sizes.by(4, 16), sizes.by(4, 16)) },
     Family { name: "transpose", draw: |sizes| transpose::entry(sizes.by(8, 10), sizes.by(8, 10)) },
+    Family {
+        name: "weave",
+        draw: |sizes| {
+            let width = sizes.by(64, 12);
+            weave::entry(sizes.of(&[2, 4]), width, sizes.by(width / 2, 4))
+        },
+    },
     Family { name: "zero", draw: |sizes| zero::entry(sizes.by(32, 64)) },
 ];
 

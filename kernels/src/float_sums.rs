@@ -9,9 +9,9 @@ use crate::float::{self, from_i16, to_i16};
 use crate::gelu::{self, FRACTION_BITS, StagedGelu};
 use crate::tiles::from_tiles;
 use half::bf16;
-use kiln_dsl::kernel::build::{AccFloat, Builder, Halves, Loadable, Vector};
+use kiln_dsl::kernel::build::{AccFloat, Buf, Builder, Loadable, Scalar, Vector};
 use kiln_dsl::kernel::{Elem, Kernel};
-use kiln_dsl::num::shuffle::T64_2X8_LO;
+use kiln_dsl::num::shuffle::{T64_2X8_HI, T64_2X8_LO};
 use kiln_dsl::num::{Rounding, Saturation};
 
 /// What becomes of sums.
@@ -65,52 +65,63 @@ pub fn start(m: u32, n: u32) -> Kernel {
     .with_doc(&format!("sums[{m}, {n}] f32 = bias[{n}], in 4x4 tiles."))
 }
 
-/// Lanes that one step takes.
-const LANES: u32 = 32;
+/// Lanes that one step takes: two 4x8 tiles.
+const LANES: u32 = 64;
 
-/// Two 4x4 tiles, one after the other, as one of 4x8: rows of four lanes of the first and of the second in turn.
-fn side_by_side<'k, E>(tiles: Vector<'k, E, 32>) -> Vector<'k, E, 32>
-where
-    E: Halves<32, 16> + Loadable<32>,
-{
-    let right = tiles.high::<16>();
-    tiles.shuffle(right.concat(right), T64_2X8_LO)
+/// Stores two 4x8 tiles, of which `left` has the left halves, row after row, and `right` the right ones.
+fn store_pairs<'k, E: Loadable<32>>(y: Buf<'k, E>, at: Scalar<'k>, [left, right]: [Vector<'k, E, 32>; 2]) {
+    for (to, mode) in [(0, T64_2X8_LO), (32, T64_2X8_HI)] {
+        y.store(at + to, left.shuffle(right, mode));
+    }
 }
 
 /// [`finished`] of `len` sums in pairs of 4x4 tiles, as 4x8 tiles; with a GELU `k` is a run-time integer in [`FRACTION_BITS`].
 ///
 /// # Panics
-/// When `len` is not a multiple of 32, or the result is neither i16 nor bf16.
+/// When `len` is not a multiple of 64, or the result is neither i16 nor bf16.
 pub fn finish(len: u32, finish: Finish) -> Kernel {
-    assert!(len.is_multiple_of(LANES) && len > 0, "{len} sums: expected a multiple of 32");
+    assert!(len.is_multiple_of(LANES) && len > 0, "{len} sums: expected a multiple of 64");
     let Finish { gelu, out } = finish;
     let name = format!("sums_finish_{}{out}_{len}", if gelu { "gelu_" } else { "" });
     Kernel::build(&name, Rounding::ConvEven, Saturation::On, |k: &Builder| {
         let sums = k.input::<f32>("sums", [len]);
-        let load = |i| [0, 16].map(|half| sums.load::<16>(i + half).to_accum::<AccFloat>());
+        // Of two pairs of tiles the left ones and the right ones: rows of four lanes, which a shuffle puts side by side.
+        let load = |i, right: u32| {
+            [0, 32].map(|pair| sums.load::<16>(i + (pair + 16 * right)).to_accum::<AccFloat>())
+        };
         match out {
             Elem::Bf16 => {
                 let y = k.output::<bf16>("y", [len]);
-                if gelu {
-                    let gelu = StagedGelu::declare(k);
-                    k.pipelined(1).for_step(0, len, LANES, |i| {
-                        let integers = gelu.of(float::staged_to_i16(k, load(i)));
-                        y.store(i, side_by_side(float::staged_from_i16(k, integers)));
-                    });
-                } else {
-                    k.pipelined(1).for_step(0, len, LANES, |i| {
-                        let [low, high] = load(i).map(|sum| sum.to_vector::<bf16>());
-                        y.store(i, side_by_side(low.concat(high)));
-                    });
-                }
+                let gelu = gelu.then(|| StagedGelu::declare(k));
+                k.pipelined(1).for_step(0, len, LANES, |i| {
+                    store_pairs(
+                        y,
+                        i,
+                        [0, 1].map(|right| match &gelu {
+                            Some(gelu) => {
+                                let integers = gelu.of(float::staged_to_i16(k, load(i, right)));
+                                float::staged_from_i16(k, integers)
+                            }
+                            None => {
+                                let [first, second] = load(i, right).map(|sum| sum.to_vector::<bf16>());
+                                first.concat::<32>(second)
+                            }
+                        }),
+                    );
+                });
             }
             Elem::I16 => {
                 let y = k.output::<i16>("y", [len]);
                 let gelu = gelu.then(|| StagedGelu::declare(k));
                 k.pipelined(1).for_step(0, len, LANES, |i| {
-                    let integers = float::staged_to_i16(k, load(i));
-                    let integers = gelu.as_ref().map_or(integers, |gelu| gelu.of(integers));
-                    y.store(i, side_by_side(integers));
+                    store_pairs(
+                        y,
+                        i,
+                        [0, 1].map(|right| {
+                            let integers = float::staged_to_i16(k, load(i, right));
+                            gelu.as_ref().map_or(integers, |gelu| gelu.of(integers))
+                        }),
+                    );
                 });
             }
             other => panic!("sums to {other}: expected i16 or bf16"),
@@ -141,7 +152,7 @@ pub fn entry(len: u32, to: Finish) -> Entry {
     Entry::new(finish(len, to), move |source| {
         let x = sums(source, len as usize);
         let k = source.number((*FRACTION_BITS.start()).into(), (*FRACTION_BITS.end()).into());
-        let pairs = x.chunks(LANES as usize).flat_map(|pair| {
+        let pairs = x.chunks(32).flat_map(|pair| {
             let tiles = from_tiles(pair, [4, 8], [4, 4]);
             tiles.into_iter().map(|sum| finished(sum, to, k as u32)).collect::<Vec<_>>()
         });

@@ -30,5 +30,6 @@ pub mod residual_add;
 pub mod softmax;
 pub mod tiles;
 pub mod transpose;
+pub mod weave;
 pub mod whisper;
 pub mod zero;

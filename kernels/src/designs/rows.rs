@@ -13,7 +13,7 @@
 //! Operands lie in blocks of four rows ([`crate::layout`]). A turn of four rows is contiguous; of fewer, the shims' copies
 //! of norms gather it. Cores work on rows: their DMAs put the strips that come one behind another into rows, and send
 //! results as strips. They do it in pieces of 16 bytes, a row of a strip of 16 bits; for results in bytes a kernel
-//! ([`weave`]) puts into each piece what lies there in host memory. Additions do not ask which element is which.
+//! ([`crate::weave`]) puts into each piece what lies there in host memory. Additions do not ask which element is which.
 //!
 //! A column's share is a whole number of objects and of blocks; where the rows do not divide, the last shares start earlier
 //! and write what they share with their neighbours a second time, so that rows past the last block are never read or
@@ -24,10 +24,11 @@ use super::cores;
 use super::gemm::STACK_BYTES;
 use crate::case::bytes_of;
 use crate::copy;
-use crate::layernorm::{LayerNorm, layernorm, layernorm_bytes, layernorm_rows, weave};
+use crate::layernorm::{LayerNorm, layernorm, layernorm_bytes, layernorm_rows};
 use crate::layout::{BLOCK_ROWS, Blocked, STRIP};
 use crate::requantise::ROW_BLOCK;
 use crate::residual_add::{ResidualAdd, residual_add, residual_add_i8};
+use crate::weave::weave;
 use crate::whisper::scheme::Number;
 use kiln_dsl::array::{
     Arg, CoreBuilder, Design, DesignBuilder, FifoId, KernelId, LocalId, MemType, ObjectId, Port, Tile, View,
