@@ -102,6 +102,9 @@ pub struct Fifo {
     pub init: Vec<Vec<u8>>,
     /// Goes through DMAs where the ends could share memory.
     pub via_dma: bool,
+    /// Whose memory holds the objects of two ends that share memory; without, the producer's where the consumer reaches
+    /// it, else the consumer's.
+    pub memory: Option<Tile>,
     /// Where the author declared it.
     pub loc: Loc,
 }

@@ -218,6 +218,9 @@ fn fifo(out: &mut Writer, fifo: &Fifo) {
         fifo.name,
         list(&fifo.depths, u32::to_string),
     ));
+    if let Some(tile) = fifo.memory {
+        out.line(format_args!("aie.objectfifo.allocate @{}({})", fifo.name, tile_name(tile)));
+    }
 }
 
 fn link(out: &mut Writer, design: &Design, link: &Link) {

@@ -103,6 +103,8 @@ impl Parser<'_> {
             self.function()
         } else if self.c.eat("aie.objectfifo.link") {
             self.link()
+        } else if self.c.eat("aie.objectfifo.allocate") {
+            self.allocate()
         } else if self.c.eat("aie.objectfifo") {
             self.fifo()
         } else if self.c.eat("aie.cascade_flow") {
@@ -292,10 +294,36 @@ impl Parser<'_> {
             return Err(self.c.error("!aie.objectfifo<..> before this"));
         };
         let init = if self.c.eat("=") { self.c.list("[", "]", Parser::initial_object)? } else { Vec::new() };
-        let fifo =
-            MlirFifo { producer, consumers, depths, object, to_stream, from_stream, repeat, via_dma, init };
+        let memory = None;
+        let fifo = MlirFifo {
+            producer,
+            consumers,
+            depths,
+            object,
+            to_stream,
+            from_stream,
+            repeat,
+            via_dma,
+            memory,
+            init,
+        };
         self.design.fifos.insert(name, fifo);
         Ok(())
+    }
+
+    /// `@fifo (%tile)`.
+    fn allocate(&mut self) -> Parsed<()> {
+        let name = self.c.symbol()?.to_owned();
+        self.c.expect("(")?;
+        let tile = self.tile()?;
+        self.c.expect(")")?;
+        match self.design.fifos.get_mut(&name).map(|fifo| fifo.memory.replace(tile)) {
+            Some(None) => Ok(()),
+            Some(Some(_)) => {
+                Err(self.c.error(format!("one allocation of @{name}, not a second before this,")))
+            }
+            None => Err(self.c.error(format!("the declaration of @{name} before this"))),
+        }
     }
 
     /// `dense<..> : memref<..>`.

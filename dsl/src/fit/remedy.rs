@@ -343,6 +343,7 @@ fn lead_through(design: &mut Design, id: FifoId, mem: Tile, depth: u32, from_shi
         repeat: 1,
         init: Vec::new(),
         via_dma: false,
+        memory: None,
         ..old.clone()
     };
     let (shim_half, sources, targets) = if from_shim {

@@ -57,6 +57,11 @@ impl<'d> FifoRef<'d> {
         self.edit(|f| f.via_dma = true)
     }
 
+    /// The objects of two ends that share memory lie in that of `tile`, which both reach: `aie.objectfifo.allocate`.
+    pub fn in_memory_of(self, tile: Tile) -> Self {
+        self.edit(|f| f.memory = Some(tile))
+    }
+
     /// Order in which the DMA of `consumer` writes an object: (size, stride) in elements,
     /// outermost first. A tile that consumes nothing here is recorded and refused by verify.
     pub fn from_stream(self, consumer: Tile, dims: impl IntoIterator<Item = (u32, u32)>) -> Self {

@@ -106,6 +106,7 @@ impl DesignBuilder {
             repeat: 1,
             init: Vec::new(),
             via_dma: false,
+            memory: None,
             loc: Loc::caller(),
         });
         FifoRef::new(self, FifoId((design.fifos.len() - 1) as u32))

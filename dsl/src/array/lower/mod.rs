@@ -7,7 +7,7 @@ mod pools;
 
 pub(crate) use cores::{each_stmt, ends_used, words_used};
 pub(crate) use place::{Memory, Request, place};
-pub(crate) use pools::{LinkView, Plan, derived_depths, link_of, plan};
+pub(crate) use pools::{LinkView, Plan, both_reach, derived_depths, link_of, plan, shared_memory};
 
 use super::ir::{Core, CoreId, Count, Design, LocalId, Stmt, Tile};
 use super::lowered::{Lock, Lowered, LoweredTile, PlacedBuffer};
@@ -113,6 +113,7 @@ pub(crate) fn tiles_used(design: &Design) -> Vec<Tile> {
     let mut tiles: Vec<Tile> = ends
         .chain(design.cores.iter().map(|c| c.tile))
         .chain(design.locals.iter().map(|l| l.tile))
+        .chain(design.fifos.iter().filter_map(|f| f.memory))
         .chain(design.cascades.iter().flat_map(|c| [c.from, c.to]))
         .collect();
     tiles.sort_unstable();

@@ -199,7 +199,7 @@ pub(crate) fn shared_memory(design: &Design, device: &Device, id: FifoId) -> Opt
     let [consumer] = fifo.consumers[..] else { return None };
     let reordered = !fifo.to_stream.is_empty() || fifo.from_stream.iter().any(|d| !d.is_empty());
     let linked = LinkView::all(design).any(|v| v.link.sources.contains(&id) || v.link.targets.contains(&id));
-    if reordered || linked || fifo.via_dma || fifo.repeat != 1 {
+    let neighbour = if reordered || linked || fifo.via_dma || fifo.repeat != 1 {
         None
     } else if device.core_reaches(consumer, fifo.producer) {
         Some(fifo.producer)
@@ -207,7 +207,14 @@ pub(crate) fn shared_memory(design: &Design, device: &Device, id: FifoId) -> Opt
         Some(consumer)
     } else {
         None
-    }
+    }?;
+    Some(fifo.memory.filter(|&tile| both_reach(design, device, id, tile)).unwrap_or(neighbour))
+}
+
+/// Whether the cores at all ends of a FIFO reach the memory of a tile.
+pub(crate) fn both_reach(design: &Design, device: &Device, id: FifoId, tile: Tile) -> bool {
+    let fifo = design.fifo(id);
+    std::iter::once(&fifo.producer).chain(&fifo.consumers).all(|&end| device.core_reaches(end, tile))
 }
 
 /// Depths beyond this are modelled as this: far more than a lock counts to, so that nothing fits

@@ -127,6 +127,8 @@ pub enum ArrayError {
         "fifo {fifo}: {what} at the shim tile {tile}, whose objects are in host memory ({loc})\n  help: {help}"
     )]
     AtShim { fifo: String, tile: Tile, what: &'static str, help: &'static str, loc: Loc },
+    #[error("fifo {fifo}: its objects cannot lie in the memory of {tile}: {why} ({loc})\n  help: {help}")]
+    MemoryOf { fifo: String, tile: Tile, why: &'static str, help: &'static str, loc: Loc },
     #[error(
         "fifo {fifo} has {got} from_stream orders for {consumers} consumers ({loc})\n  help: name a tile that consumes the FIFO"
     )]

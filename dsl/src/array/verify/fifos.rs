@@ -2,7 +2,7 @@
 
 use super::{ArrayError, Check};
 use crate::array::ir::{Dim, Fifo, FifoId, Port, Tile};
-use crate::array::lower::{ends_used, link_of, plan};
+use crate::array::lower::{both_reach, ends_used, link_of, plan, shared_memory};
 use crate::device::{TileDma, TileKind};
 use crate::sequence::Command;
 
@@ -41,6 +41,7 @@ impl Check<'_> {
                 self.push(ArrayError::ObjectBytes { fifo: name.clone(), bytes, granule, loc: loc.clone() });
             }
             self.repeat_and_init(fifo);
+            self.shared_objects(FifoId(at as u32));
             self.ends_in_use(FifoId(at as u32));
         }
         self.transfers();
@@ -73,6 +74,27 @@ impl Check<'_> {
         for (at, object) in fifo.init.iter().enumerate().filter(|(_, o)| o.len() as u64 != bytes) {
             self.push(ArrayError::ObjectInit { fifo: name(), at, got: object.len(), bytes, loc: loc() });
         }
+    }
+
+    /// Whose memory the objects of shared ends lie in.
+    fn shared_objects(&mut self, id: FifoId) {
+        let fifo = self.design.fifo(id);
+        let Some(tile) = fifo.memory else { return };
+        let (why, help) = if shared_memory(self.design, self.device, id).is_none() {
+            (
+                "DMAs carry it, so each end holds objects of its own",
+                "leave it out, or use neighbours without a link",
+            )
+        } else if !both_reach(self.design, self.device, id, tile) {
+            (
+                "not both of its cores reach that",
+                "a core reaches its own memory and those above, below and on the left",
+            )
+        } else {
+            return;
+        };
+        let (fifo, loc) = (fifo.name.clone(), fifo.loc.clone());
+        self.push(ArrayError::MemoryOf { fifo, tile, why, help, loc });
     }
 
     /// Every end must be moved by something: a core, a link, or the runtime sequence.

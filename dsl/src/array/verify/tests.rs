@@ -420,12 +420,12 @@ fn core_local_parameters_get_buffers_of_their_own() {
     assert_eq!(errors(design), []);
 }
 
-#[test]
-fn neighbours_that_share_memory_need_no_channels() {
+/// Two cores, one above the other, and the FIFO between them.
+fn neighbours(change: impl for<'d> FnOnce(FifoRef<'d>) -> FifoRef<'d>) -> (Design, FifoId) {
     let d = DesignBuilder::new("neighbours", "");
     let north = Tile::new(0, 3);
     let x = d.fifo("x", SHIM, [CORE], i8s(64));
-    let shared = d.fifo("shared", CORE, [north], i8s(64)).depths([3, 3]);
+    let shared = change(d.fifo("shared", CORE, [north], i8s(64)).depths([3, 3])).id();
     let y = d.fifo("y", north, [SHIM], i8s(64));
     let k = d.kernel(examples::kernel(
         "k",
@@ -434,7 +434,7 @@ fn neighbours_that_share_memory_need_no_channels() {
             examples::param("y", ParamKind::Out, Elem::I8, 64),
         ],
     ));
-    for (tile, from, to) in [(CORE, x, shared), (north, shared, y)] {
+    for (tile, from, to) in [(CORE, x.id(), shared), (north, shared, y.id())] {
         d.core(tile, |c| {
             c.forever(|c| {
                 let (a, b) = (c.consume(from), c.produce(to));
@@ -450,9 +450,36 @@ fn neighbours_that_share_memory_need_no_channels() {
         s.copy_linear(h, y, 0, 64);
         s.wait(y);
     });
-    let design = verify(d.build(), Device::npu1()).unwrap_or_else(|e| panic!("{e}"));
+    (d.build(), shared)
+}
+
+/// The tiles that hold the objects of the FIFO between neighbours, as each of the cores has them.
+fn held_by(design: Design, shared: FifoId) -> Vec<(Tile, usize)> {
+    let design = verify(design, Device::npu1()).unwrap_or_else(|e| panic!("{e}"));
     let lowered = crate::array::lower(&design, Device::npu1(), Default::default()).expect("lowers");
-    assert_eq!(lowered.flows.len(), 2);
-    let (_, _, end) = lowered.cores[1].ends.iter().find(|(f, _, _)| *f == shared.id()).expect("an end");
-    assert_eq!((end.memory, end.buffers.len()), (CORE, 3));
+    assert_eq!(lowered.flows.len(), 2, "none of them for the FIFO between neighbours");
+    let ends = lowered.cores.iter().flat_map(|c| &c.ends).filter(|(f, _, _)| *f == shared);
+    ends.map(|(_, _, end)| (end.memory, end.buffers.len())).collect()
+}
+
+#[test]
+fn neighbours_that_share_memory_need_no_channels() {
+    let (design, shared) = neighbours(|f| f);
+    assert_eq!(held_by(design, shared), [(CORE, 3); 2]);
+}
+
+#[test]
+fn objects_that_neighbours_share_lie_where_both_reach() {
+    let north = Tile::new(0, 3);
+    let (design, shared) = neighbours(|f| f.in_memory_of(north));
+    let text =
+        crate::emit::emit_mlir(&verify(design.clone(), Device::npu1()).expect("verifies"), Device::npu1());
+    let text = text.expect("emits");
+    assert!(text.contains("aie.objectfifo.allocate @shared(%tile_0_3)"), "{text}");
+    let read = crate::emit::parse_mlir(&text).expect("reads");
+    assert_eq!(read.fifos["shared"].memory, Some(north));
+    assert_eq!(held_by(design, shared), [(north, 3); 2]);
+    // The core below does not reach (0,4), one through DMAs shares nothing.
+    only!(neighbours(|f| f.in_memory_of(Tile::new(0, 4))).0, ArrayError::MemoryOf { why, .. } if why.contains("reach"));
+    only!(neighbours(|f| f.in_memory_of(north).via_dma()).0, ArrayError::MemoryOf { why, .. } if why.contains("DMAs"));
 }

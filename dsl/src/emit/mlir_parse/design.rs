@@ -69,6 +69,8 @@ pub struct MlirFifo {
     pub repeat: Option<i64>,
     /// `via_DMA`.
     pub via_dma: bool,
+    /// The tile of its `aie.objectfifo.allocate`.
+    pub memory: Option<Tile>,
     /// The text between the brackets of each `dense<..>`.
     pub init: Vec<String>,
 }

@@ -136,6 +136,7 @@ impl Import<'_> {
                 init: init?,
                 // A repeat count of 1 does the same.
                 via_dma: f.via_dma || f.repeat.is_some(),
+                memory: f.memory,
                 object,
                 to_stream: f.to_stream.clone(),
                 from_stream: f.from_stream.clone(),
