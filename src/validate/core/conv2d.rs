@@ -100,8 +100,15 @@ impl Workload for Conv2d {
         let peak = conditions.device.macs_per_cycle.i8_i8();
         let [groups, outputs] = [self.in_channels / GROUP, self.out_channels / GROUP].map(|n| n as i32);
         let chunks = (self.width / (PIXELS * self.block)) as i32;
-        let integers =
-            [groups, outputs / self.outputs as i32, chunks, self.block as i32, self.filter[0] as i32, 10];
+        let integers = [
+            groups,
+            outputs / self.outputs as i32,
+            chunks,
+            self.block as i32,
+            self.filter[0] as i32,
+            10,
+            (self.width / PIXELS) as i32,
+        ];
         let quantities = hot.quantities();
         Ok(Outcome { quantities, ..outcome(call(kernel, &integers, conditions)?, peak) })
     }
@@ -118,6 +125,8 @@ struct Sizes<'k> {
     block: Scalar<'k>,
     filter: Scalar<'k>,
     shift: Scalar<'k>,
+    /// Fours of pixels of a row.
+    fours: Scalar<'k>,
 }
 
 impl<'k> Sizes<'k> {
@@ -129,6 +138,7 @@ impl<'k> Sizes<'k> {
             block: k.param_i32("block"),
             filter: k.param_i32("filter"),
             shift: k.param_i32("shift"),
+            fours: k.param_i32("fours"),
         }
     }
 }
@@ -142,22 +152,25 @@ impl Conv2d {
         let [inputs, outputs, pixels] = self.groups();
         let block = self.block;
         Kernel::build("conv2d_1x1", Rounding::PosInf, Saturation::On, |k: &Builder| {
-            let a = k.input_tiles::<L, 32>("a", [PIXELS, GROUP], [inputs, pixels]);
+            let a = k.input::<L>("a", [inputs * pixels * PIXELS * GROUP]);
             let w = k.input_tiles::<i8, 64>("w", [GROUP, GROUP], [outputs, inputs]);
             let out = k.output_tiles::<u8, 32>("out", [PIXELS, GROUP], [outputs, pixels]);
             let memory = self.indexed_accumulators.then(|| k.scratch::<i32>("accumulators", [block * 32]));
             let sizes = Sizes::declare(k);
+            // Elements of a row of one group of channels: known at run time only, as all sizes are.
+            let pitch = sizes.fours * FOUR;
             k.for_n(sizes.outputs, |oc| {
                 k.for_n(sizes.chunks, |chunk| {
                     let first = chunk * block as i32;
                     match memory {
                         Some(memory) => {
-                            pointwise_in_memory(k, product, (a, w, out), memory, sizes, (oc, first))
+                            pointwise_in_memory(k, product, (a, w, out), memory, (sizes, pitch), (oc, first))
                         }
                         None => {
                             let start = (0..block).map(|_| k.acc_zeros::<Acc32, 32>()).collect::<Vec<_>>();
-                            let step =
-                                |ic, sums| pointwise_products(k, product, (a, w), [oc, first, ic], sums);
+                            let step = |ic, sums| {
+                                pointwise_products(k, product, (a, w), [oc, first, ic, pitch], sums)
+                            };
                             let sums = match self.pipelined {
                                 true => k.pipelined(2).fold(sizes.inputs, start, step),
                                 false => k.fold(sizes.inputs, start, step),
@@ -237,19 +250,23 @@ impl Conv2d {
     }
 }
 
-type Tiles<'k, L> = (TileBuf<'k, L, 32>, TileBuf<'k, i8, 64>, TileBuf<'k, u8, 32>);
+/// Elements of four pixels of a group of channels.
+const FOUR: i32 = (PIXELS * GROUP) as i32;
+
+type Operands<'k, L> = (Buf<'k, L>, TileBuf<'k, i8, 64>, TileBuf<'k, u8, 32>);
 
 /// The sums of a block after the products of input group `ic`.
 fn pointwise_products<'k, L: Element + Loadable<32>>(
     k: &'k Builder,
     product: Product<L>,
-    (a, w): (TileBuf<'k, L, 32>, TileBuf<'k, i8, 64>),
-    [oc, first, ic]: [Scalar<'k>; 3],
+    (a, w): (Buf<'k, L>, TileBuf<'k, i8, 64>),
+    [oc, first, ic, pitch]: [Scalar<'k>; 4],
     sums: Vec<Sum<'k>>,
 ) -> Vec<Sum<'k>> {
     let weights = w.load(oc, ic);
     let next = sums.iter().enumerate();
-    next.map(|(x, &sum)| k.mac(product, sum, a.load(ic, first + x as i32), weights)).collect()
+    let row = ic * pitch + first * FOUR;
+    next.map(|(x, &sum)| k.mac(product, sum, a.load::<32>(row + x as i32 * FOUR), weights)).collect()
 }
 
 /// The sums of `block` fours of pixels for `beside` groups of outputs after the products of input group `ic`: one tap
@@ -277,18 +294,19 @@ type Sum<'k> = Accum<'k, Acc32, 32>;
 fn pointwise_in_memory<'k, L: Element + Loadable<32>>(
     k: &'k Builder,
     product: Product<L>,
-    (a, w, out): Tiles<'k, L>,
+    (a, w, out): Operands<'k, L>,
     memory: Buf<'k, i32>,
-    sizes: Sizes<'k>,
+    (sizes, pitch): (Sizes<'k>, Scalar<'k>),
     (oc, first): (Scalar<'k>, Scalar<'k>),
 ) {
     let zero = k.acc_zeros::<Acc32, 32>().srs::<i32>(0);
     k.for_n(sizes.block, |x| memory.store(x * 32, zero));
     k.for_n(sizes.inputs, |ic| {
         let weights = w.load(oc, ic);
+        let row = ic * pitch + first * FOUR;
         k.for_n(sizes.block, |x| {
             let sum = memory.load::<32>(x * 32).ups::<Acc32>(0);
-            let sum = k.mac(product, sum, a.load(ic, first + x), weights);
+            let sum = k.mac(product, sum, a.load::<32>(row + x * FOUR), weights);
             memory.store(x * 32, sum.srs::<i32>(0));
         });
     });
