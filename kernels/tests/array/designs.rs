@@ -3,7 +3,6 @@
 use super::runner;
 use kiln_dsl::device::Device;
 use kiln_dsl::emit::{emit_mlir, parse_mlir};
-use kiln_dsl::fit::fit;
 use kiln_dsl::kernel::Elem;
 use kiln_dsl::native::{NativeArg, NativeKernels};
 use kiln_kernels::case::{Data, Source, bytes_of};
@@ -149,14 +148,6 @@ fn every_listed_design_verifies_and_has_its_own_name() {
     assert_eq!(names.len(), all.len());
     for design in &all {
         runner::prepare(design, Device::npu1()).unwrap_or_else(|e| panic!("{}: {e}", design.name));
-    }
-}
-
-#[test]
-fn every_listed_design_fits_npu1() {
-    for design in designs::designs() {
-        let report = fit(&design, Device::npu1());
-        assert!(report.fits, "{report}");
     }
 }
 

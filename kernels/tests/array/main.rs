@@ -1,6 +1,7 @@
 //! Designs and the encoder on the simulated array, bit for bit.
 
 mod attention;
+mod budgets;
 mod designs;
 mod encoder;
 mod mel;
