@@ -1,4 +1,4 @@
-//! LayerNorm of i16 rows, in integers, without a division or a square root.
+//! LayerNorm of rows of i16, or of bytes, in integers, without a division or a square root.
 //!
 //! `out = (x - mean) / sqrt(mean((x - mean)^2)) * gamma + beta`. The scale of `x` cancels, so the row is brought to
 //! 14 bits (block floating point); the unit vector `z = c / |c|` is i16 in Q15, and `sqrt(d)` lives in the gains.

@@ -14,6 +14,9 @@
 //! Ahead of the keys of its first task every core reads one object that begins with the header
 //! ([`crate::attention::Attention::header`]), and keeps it: layers differ in data only.
 //!
+//! With a running softmax an object of keys and one of values come together. Where it is normalised ([`Softmax`]), all
+//! keys of a task come before its values.
+//!
 //! Blocks of keys past the last key are read as far as their block reaches, and masked; so the buffers
 //! have [`AttentionDesign::rows_needed`] rows. Queries past the last give rows that mean nothing.
 

@@ -11,21 +11,30 @@ use kiln_kernels::requantise::Requant;
 use kiln_kernels::softmax::exponentials;
 use ndarray::s;
 
-/// Runs attention of `positions` with `rows` queries a core, and compares every position of every head.
-fn check(heads: u32, head_dim: u32, positions: u32, rows: u32, out: Elem) -> u64 {
-    let d = (heads * head_dim) as usize;
+/// Attention of heads side by side, on matrices with the rows that blocks of `rows` queries need.
+fn attention(
+    [heads, head_dim, positions, rows]: [u32; 4],
+    softmax: Softmax,
+    out: Elem,
+) -> (AttentionDesign, [usize; 2]) {
+    let d = heads * head_dim;
     let design = AttentionDesign {
         name: "attention".into(),
         heads,
         head_dim,
         positions,
-        input: Blocked::new(positions, 3 * d as u32),
-        softmax: Softmax::Running,
+        input: Blocked::new(positions, 3 * d),
+        softmax,
         out,
-        output: Blocked::new(positions, d as u32),
+        output: Blocked::new(positions, d),
     };
-    let needed = design.rows_needed(rows) as usize;
-    let design = design.with_rows(needed as u32);
+    let needed = design.rows_needed(rows);
+    (design.with_rows(needed), [needed as usize, d as usize])
+}
+
+/// Runs attention of `positions` with `rows` queries a core, and compares every position of every head.
+fn check(heads: u32, head_dim: u32, positions: u32, rows: u32, out: Elem) -> u64 {
+    let (design, [needed, d]) = attention([heads, head_dim, positions, rows], Softmax::Running, out);
     // Rows past the positions are noise: masks and blocks must keep them out.
     let x = Source::new(u64::from(positions), Data::Random).matrix::<i8>([needed, 3 * d], [-128, 127]);
     let a = Attention::new(3.0 * 16.0 / (73.3 * 73.3 * 8.0), 3e5, if out == Elem::I8 { 4.0 } else { 900.0 });
@@ -56,19 +65,7 @@ fn check(heads: u32, head_dim: u32, positions: u32, rows: u32, out: Elem) -> u64
 
 /// The same with a normalised softmax of bytes.
 fn check_normalised(heads: u32, head_dim: u32, positions: u32, rows: u32) -> u64 {
-    let d = (heads * head_dim) as usize;
-    let design = AttentionDesign {
-        name: "attention".into(),
-        heads,
-        head_dim,
-        positions,
-        input: Blocked::new(positions, 3 * d as u32),
-        softmax: Softmax::Normalised,
-        out: Elem::I8,
-        output: Blocked::new(positions, d as u32),
-    };
-    let needed = design.rows_needed(rows) as usize;
-    let design = design.with_rows(needed as u32);
+    let (design, [needed, d]) = attention([heads, head_dim, positions, rows], Softmax::Normalised, Elem::I8);
     let x = Source::new(u64::from(positions), Data::Random).matrix::<i8>([needed, 3 * d], [-128, 127]);
     let scores = Requant::new(&[127.0 / (4.0 * 73.3 * 73.3 * 8.0)], &[3e5]);
     let context = Requant::new(&[1.0 / 40.0], &[5000.0]);
