@@ -8,9 +8,6 @@
 //! run of strips of one block of rows, and any run of whole blocks. What one operation stores is therefore what the next one
 //! loads, whatever part of the rows and columns each of them takes, and nothing on the way cuts it. Only at the ends of an
 //! encoder, where a matrix is row-major, the host packs and unpacks it.
-//!
-//! One matrix has all its rows in one block ([`Blocked::in_one_block`]): frames between convolutions, since the window of
-//! an output has rows that begin anywhere. Its tiles are contiguous too, wherever they begin, but not their runs.
 
 use ndarray::{Array2, ArrayView2};
 
@@ -20,48 +17,33 @@ pub const STRIP: u32 = 8;
 /// Rows of a block: those of every tile of A and C.
 pub const BLOCK_ROWS: u32 = 4;
 
-/// A matrix in blocks of rows. Rows and columns past the matrix fill blocks and strips.
+/// A matrix in blocks of four rows. Rows and columns past the matrix fill blocks and strips.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Blocked {
     /// Rows of the matrix.
     pub rows: u32,
     /// Columns of the matrix.
     pub columns: u32,
-    /// Rows of a block: a multiple of [`BLOCK_ROWS`].
-    pub block_rows: u32,
 }
 
 impl Blocked {
-    /// The layout of `rows x columns` in blocks of [`BLOCK_ROWS`].
+    /// The layout of `rows x columns`.
     ///
     /// # Panics
     /// When a size is 0.
     pub fn new(rows: u32, columns: u32) -> Blocked {
         assert!(rows > 0 && columns > 0, "{rows}x{columns}: expected sizes above 0");
-        Blocked { rows, columns, block_rows: BLOCK_ROWS }
-    }
-
-    /// The layout of `rows x columns` in strips of all rows.
-    ///
-    /// # Panics
-    /// When a size is 0.
-    pub fn in_one_block(rows: u32, columns: u32) -> Blocked {
-        Blocked { block_rows: rows.next_multiple_of(BLOCK_ROWS), ..Blocked::new(rows, columns) }
-    }
-
-    /// Elements of a strip of one block.
-    pub fn strip_len(&self) -> u64 {
-        u64::from(self.block_rows) * u64::from(STRIP)
+        Blocked { rows, columns }
     }
 
     /// Elements of one block of rows.
     pub fn block_len(&self) -> u64 {
-        u64::from(self.columns.div_ceil(STRIP)) * self.strip_len()
+        u64::from(BLOCK_ROWS) * u64::from(self.columns.next_multiple_of(STRIP))
     }
 
     /// Elements of the whole.
     pub fn len(&self) -> u64 {
-        u64::from(self.rows.div_ceil(self.block_rows)) * self.block_len()
+        u64::from(self.rows.div_ceil(BLOCK_ROWS)) * self.block_len()
     }
 
     /// Whether there are none; never.
@@ -71,9 +53,9 @@ impl Blocked {
 
     /// Where an element lies. The eight columns of a strip follow each other, and so do its rows.
     pub fn position(&self, row: u32, column: u32) -> u64 {
-        let block = u64::from(row / self.block_rows) * self.block_len();
-        let strip = u64::from(column / STRIP) * self.strip_len();
-        block + strip + u64::from(row % self.block_rows * STRIP + column % STRIP)
+        let block = u64::from(row / BLOCK_ROWS) * self.block_len();
+        let strip = u64::from(column / STRIP) * u64::from(BLOCK_ROWS * STRIP);
+        block + strip + u64::from(row % BLOCK_ROWS * STRIP + column % STRIP)
     }
 
     /// The elements of `x`, with zeros where there is no matrix.
@@ -127,8 +109,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn unpacking_gives_the_matrix_back(rows in 1u32..150, columns in 1u32..70, whole: bool) {
-            let layout = if whole { Blocked::in_one_block(rows, columns) } else { Blocked::new(rows, columns) };
+        fn unpacking_gives_the_matrix_back(rows in 1u32..150, columns in 1u32..70) {
+            let layout = Blocked::new(rows, columns);
             let x = counted(rows, columns);
             let packed = layout.pack(x.view());
             prop_assert_eq!(packed.len() as u64, layout.len());
@@ -144,18 +126,6 @@ mod tests {
             let layout = Blocked::new(blocks * BLOCK_ROWS, strips * STRIP);
             let x = counted(layout.rows, layout.columns);
             prop_assert_eq!(layout.pack(x.view()), to_tiles(x.view(), [4, 8]));
-        }
-
-        /// In strips of all rows a tile is contiguous wherever it begins.
-        #[test]
-        fn tiles_of_one_block_begin_at_any_row(rows in 4u32..60, strips in 1u32..9, first in 0u32..56, strip in 0u32..8) {
-            let (first, strip) = (first.min(rows - 4), strip.min(strips - 1));
-            let layout = Blocked::in_one_block(rows, strips * STRIP);
-            let x = counted(rows, layout.columns);
-            let at = layout.position(first, strip * STRIP) as usize;
-            let [first, left] = [first, strip * STRIP].map(|n| n as usize);
-            let tile = x.slice(s![first..first + 4, left..left + 8]);
-            prop_assert_eq!(&layout.pack(x.view())[at..at + 32], &to_tiles(tile, [4, 8])[..]);
         }
 
         /// Blocks of rows and runs of strips of a block are contiguous: they are matrices in this layout.

@@ -32,14 +32,12 @@ mod bf16;
 use super::choose::{TooBig, first_that_fits};
 use super::cores;
 use crate::case::bytes_of;
-use crate::layout::{BLOCK_ROWS, Blocked, STRIP};
+use crate::layout::{BLOCK_ROWS, Blocked};
 use crate::matmul::{Block, Left, MatmulShape, Product};
 use crate::requantise::Requant;
 use crate::tiles::to_tiles;
 use crate::{copy, gelu, gelu_table, matmul, requantise, zero};
-use kiln_dsl::array::{
-    Arg, CoreBuilder, Design, DesignBuilder, FifoId, MemType, Port, SequenceBuilder, Tile, View, WordRef,
-};
+use kiln_dsl::array::{Arg, CoreBuilder, Design, DesignBuilder, FifoId, MemType, Port, Tile, View, WordRef};
 use kiln_dsl::device::Device;
 use kiln_dsl::kernel::{Elem, Kernel, verify};
 use kiln_dsl::sequence::HostBufferId;
@@ -50,9 +48,6 @@ pub use bf16::{SumsBlock, SumsWords};
 
 /// Elements of K in one object.
 pub const CHUNK: u32 = 64;
-
-/// Copies of one FIFO that are under way at once: as many as a channel's queue holds.
-const IN_FLIGHT: usize = 4;
 
 /// Rows and columns of B's tiles, in host memory and in cores.
 pub const WEIGHT_TILE: [u32; 2] = [8, 8];
@@ -73,8 +68,7 @@ pub struct Operand {
     pub layout: Blocked,
     /// Elements of the buffer.
     pub len: u64,
-    /// First element of each batch's part: of a strip of a block of rows, or of any row of a strip of all rows. Of an A
-    /// whose columns lie apart in equal parts, of each of them.
+    /// First element of each batch's part: of a strip of a block of rows.
     pub offsets: Vec<u64>,
 }
 
@@ -84,26 +78,11 @@ impl Operand {
         Operand { layout, len: layout.len(), offsets: vec![0] }
     }
 
-    /// Where row `row` of a part, the first of a tile, begins, or the strip of its column `column`.
-    fn at(&self, part: usize, row: u64, column: u64) -> u64 {
-        let Blocked { block_rows, .. } = self.layout;
-        let (block, row) = (row / u64::from(block_rows), row % u64::from(block_rows));
-        let strip = column / u64::from(STRIP) * self.layout.strip_len();
-        self.offsets[part] + block * self.layout.block_len() + strip + row * u64::from(STRIP)
-    }
-
-    /// Sizes and strides of the copy of `rows` rows of `count` runs of `columns` columns, `distance` columns apart; the tiles
-    /// of a run in the order of its rows. Outermost first.
-    fn runs(&self, rows: u64, [count, distance]: [u64; 2], columns: u64) -> [[u64; 4]; 2] {
-        let [high, wide] = [BLOCK_ROWS, STRIP].map(u64::from);
-        let (strip, tile) = (self.layout.strip_len(), high * wide);
-        if strip == tile {
-            return [
-                [1, count, rows / high, high * columns],
-                [0, high * distance, self.layout.block_len(), 1],
-            ];
-        }
-        [[count, rows / high, columns / wide, tile], [distance / wide * strip, tile, strip, 1]]
+    /// Where row `row`, the first of a block, of a batch's part begins, or the strip of its column `column`.
+    fn at(&self, batch: usize, row: u64, column: u64) -> u64 {
+        self.offsets[batch]
+            + row / u64::from(BLOCK_ROWS) * self.layout.block_len()
+            + column * u64::from(BLOCK_ROWS)
     }
 }
 
@@ -345,13 +324,12 @@ impl Gemm {
     }
 
     fn sequence(&self, d: &DesignBuilder, tile: CoreTile, [a_in, b_in, c_out]: [&[FifoId]; 3]) {
-        let [m, n, k, chunk] = [tile.m, tile.n, self.k, CHUNK].map(u64::from);
+        let [m, n, k, chunk, high] = [tile.m, tile.n, self.k, CHUNK, BLOCK_ROWS].map(u64::from);
         let grid = u64::from(GRID);
         let (n_blocks, chunks) = (u64::from(self.n) / (grid * n), k / chunk);
         let rows = u64::from(self.m.next_multiple_of(BLOCK_ROWS));
         let row_blocks = rows.div_ceil(grid * m);
-        let batches = self.c.offsets.len();
-        let blocks: Vec<(usize, u64)> = (0..batches)
+        let blocks: Vec<(usize, u64)> = (0..self.c.offsets.len())
             .flat_map(|batch| (0..row_blocks).map(move |block| (batch, block)))
             .map(|(batch, block)| (batch, (block * grid * m).min(rows.saturating_sub(grid * m))))
             .collect();
@@ -363,44 +341,31 @@ impl Gemm {
             let a: HostBufferId = s.buffer("a", flat(a, self.a.len));
             let b = s.buffer("b", flat(b, self.b_len()));
             let c = s.buffer("c", flat(c, self.c.len));
-            let c_copy = |s: &SequenceBuilder, col: u64, batch, row| {
-                let first = [0, 0, 0, self.c.at(batch, row, col * n)];
-                let [sizes, strides] = self.c.runs(grid * m, [n_blocks, grid * n], n);
-                s.copy(c, c_out[col as usize], first, sizes, strides);
+            let wait = |s: &kiln_dsl::array::SequenceBuilder| {
+                a_in.iter().chain(b_in).chain(c_out).for_each(|&fifo| s.wait(fifo));
             };
-            let b_copy = |s: &SequenceBuilder, col: u64| {
-                let share = self.b_len() / grid;
-                s.copy_linear(b, b_in[col as usize], col * share, share);
-            };
-            let chunks = chunks + u64::from(self.numbers.row_scales());
-            // Blocks of rows, and parts of A, go on in the queues of the shims while others are under way.
-            s.keep_in_flight(IN_FLIGHT);
-            for (batch, row) in blocks {
+            // Two blocks of rows in flight: the next block's copies wait in the queues of the shims.
+            for (i, &(batch, row)) in blocks.iter().enumerate() {
+                let bds = if i % 2 == 0 { [0, 1, 2] } else { [3, 4, 5] };
+                if i >= 2 {
+                    wait(s);
+                }
                 for col in 0..grid {
-                    c_copy(s, col, batch, row);
-                    b_copy(s, col);
-                }
-                let parts = self.a.offsets.len() / batches;
-                if self.a.layout.block_rows == BLOCK_ROWS {
-                    // Once for every block of columns.
-                    for col in 0..grid {
-                        let first = [0, 0, 0, self.a.at(batch, row + col * m, 0)];
-                        let [[_, sizes @ ..], [_, strides @ ..]] = self.a.runs(m, [chunks, chunk], chunk);
-                        let [sizes, strides] =
-                            [(n_blocks, sizes), (0, strides)].map(|(n, [a, b, c])| [n, a, b, c]);
-                        s.copy(a, a_in[col as usize], first, sizes, strides);
-                    }
-                    continue;
-                }
-                for part in (0..n_blocks).flat_map(|_| 0..parts) {
-                    for col in 0..grid {
-                        let first = [0, 0, 0, self.a.at(batch * parts + part, row + col * m, 0)];
-                        let [sizes, strides] = self.a.runs(m, [chunks / parts as u64, chunk], chunk);
-                        s.copy(a, a_in[col as usize], first, sizes, strides);
-                    }
+                    let at = col as usize;
+                    let (first, stride) = (self.c.at(batch, row, col * n), self.c.layout.block_len());
+                    let sizes = [1, n_blocks, grid * m / high, high * n];
+                    let strides = [0, high * grid * n, stride, 1];
+                    s.copy(c, c_out[at], [0, 0, 0, first], sizes, strides).bd(bds[0]).token();
+                    let (first, stride) = (self.a.at(batch, row + col * m, 0), self.a.layout.block_len());
+                    let objects = chunks + u64::from(self.numbers.row_scales());
+                    let sizes = [n_blocks, objects, m / high, high * chunk];
+                    let strides = [0, high * chunk, stride, 1];
+                    s.copy(a, a_in[at], [0, 0, 0, first], sizes, strides).bd(bds[1]).token();
+                    let share = self.b_len() / grid;
+                    s.copy_linear(b, b_in[at], col * share, share).bd(bds[2]).token();
                 }
             }
-            a_in.iter().chain(b_in).chain(c_out).for_each(|&fifo| s.wait(fifo));
+            (0..blocks.len().min(2)).for_each(|_| wait(s));
         });
     }
 }

@@ -360,7 +360,13 @@ impl Run<'_> {
         let [_, _, mut x] =
             self.product(&plan.conv1, x, conv_weights(&plan.conv1, &model.conv1, between), c)?;
         if let (Some(product), Some(stage)) = (&plan.conv2, &model.conv2) {
-            self.see_frames(&x, product.gemm.a.layout);
+            let layout = product.gemm.a.layout;
+            self.see_frames(&x, layout);
+            // The frame before the first is padding.
+            for column in 0..model.config.d as u32 {
+                let at = each as usize * layout.position(0, column) as usize;
+                x[at..at + each as usize].fill(0);
+            }
             let c = zeros(product.gemm.c.len, each);
             [_, _, x] = self.product(product, x, conv_weights(product, stage, last), c)?;
         }
@@ -376,17 +382,14 @@ impl Run<'_> {
         self.add(x, &model.embed, "embed")
     }
 
-    /// The frames of the first convolution, odd ones and even ones side by side; observed.
+    /// The frames of the first convolution, of which a row of the second one's operand has three; observed.
     fn see_frames(&mut self, bytes: &[u8], layout: Blocked) {
         fn frames<T: Copy>(rows: Array2<T>, d: usize) -> Array2<T> {
-            let at = |(frame, column): (usize, usize)| match frame % 2 {
-                0 => rows[(frame / 2, d + column)],
-                _ => rows[(frame / 2 + 1, column)],
-            };
-            Array2::from_shape_fn((2 * (rows.nrows() - 1), d), at)
+            let at = |(frame, column): (usize, usize)| rows[(frame / 2, (1 + frame % 2) * d + column)];
+            Array2::from_shape_fn((2 * rows.nrows(), d), at)
         }
         let (positions, d) = (self.model.config.positions, self.model.config.d);
-        let frames = match activation(bytes, 0, layout, self.model.recipe.conv, [positions + 1, 2 * d]) {
+        let frames = match activation(bytes, 0, layout, self.model.recipe.conv, [positions, 3 * d]) {
             Activation::Bf16(rows) => Activation::Bf16(frames(rows, d)),
             Activation::I16(rows) => Activation::I16(frames(rows, d)),
             Activation::I8(rows) | Activation::I8Rows(rows, _) => Activation::I8(frames(rows, d)),
@@ -479,8 +482,8 @@ impl Run<'_> {
     }
 }
 
-/// The first convolution's operand: the windows of its frames. Where another follows, those of odd frames, then those of
-/// even ones.
+/// The first convolution's operand: the windows of its frames. Where another follows, batch `b` has in row `t` the window
+/// of frame `2 t - 1 + b`; that of frame -1, whose result is not used, is zeros.
 fn windows<T: bytemuck::Pod + Default>(plan: &Plan, mel: ArrayView2<T>) -> Vec<u8> {
     let padded = conv1d::pad(mel);
     let windows = conv1d::windows(&padded, 1);
@@ -489,8 +492,10 @@ fn windows<T: bytemuck::Pod + Default>(plan: &Plan, mel: ArrayView2<T>) -> Vec<u
     let batch = |batch: usize| {
         let mut rows = Array2::default((layout.rows as usize, layout.columns as usize));
         for position in 0..plan.config.positions {
-            let frame = if batches == 1 { position } else { 2 * position + 1 - batch };
-            rows.slice_mut(s![position, ..windows.ncols()]).assign(&windows.row(frame));
+            let frame = if batches == 1 { Some(position) } else { (2 * position + batch).checked_sub(1) };
+            if let Some(frame) = frame {
+                rows.slice_mut(s![position, ..windows.ncols()]).assign(&windows.row(frame));
+            }
         }
         bytes_of(&layout.pack(rows.view()))
     };

@@ -164,16 +164,19 @@ impl Plan {
         let (conv1, conv2) = if config.frames() == config.positions {
             (conv("conv1_gelu", from_mel.columns, [Operand::whole(from_mel), stream(0)])?, None)
         } else {
-            // A window of the second convolution is three frames of the first: before, at and after twice the position. Two
-            // batches write odd and even frames side by side, so that each third of a window is a run of rows. Odd ones
-            // begin a row later, behind the frame of zeros before the first.
-            let a = Operand { layout: from_mel, len: 2 * from_mel.len(), offsets: vec![0, from_mel.len()] };
-            let frames = Blocked::in_one_block(activation_rows + 1, 2 * d);
-            let [odd, even, after] =
-                [(0, 0), (0, d), (1, 0)].map(|(row, column)| frames.position(row, column));
-            let c = Operand { offsets: vec![after, even], ..Operand::whole(frames) };
-            let of_windows = Operand { offsets: vec![odd, even, after], ..Operand::whole(frames) };
-            let conv2 = conv("conv2_gelu", window(d), [of_windows, stream(0)])?;
+            // A window of the second convolution is three frames of the first: rows of `positions`, in which three batches
+            // write the frames before, at and after twice the position side by side.
+            let a = Operand {
+                layout: from_mel,
+                len: 3 * from_mel.len(),
+                offsets: (0..3).map(|batch| batch * from_mel.len()).collect(),
+            };
+            let frames = matrix(window(d));
+            let c = Operand {
+                offsets: (0..3).map(|batch| frames.position(0, batch * d)).collect(),
+                ..Operand::whole(frames)
+            };
+            let conv2 = conv("conv2_gelu", frames.columns, [Operand::whole(frames), stream(0)])?;
             (conv("conv1_gelu", from_mel.columns, [a, c])?, Some(conv2))
         };
 
