@@ -26,10 +26,11 @@
 //! and 40.2 (`running_softmax_is_near_two_passes`). In trained heads, whose values change slowly along the keys, rests
 //! are worth 7 to 22 dB: see `docs/numerics.md`.
 //!
-//! Operands and ctx lie as in host memory ([`crate::layout`]). 8 keys x 8 dimensions are two tiles of neighbouring blocks of
-//! rows, a load each (two loads are what 512 bits cost anyway). One shuffle turns them into the 8x8 tile of `k^T`, and as
-//! they stand they are the tile of `v`; so neither needs a transposition in memory. What a core keeps (scores, weights,
-//! sums) lies in strips of all its rows. The sum of P is one more product, with a tile of ones: it comes out in the tiles of O as a strip of its own.
+//! Operands and ctx lie as in host memory ([`crate::layout`]). 8 keys x 8 dimensions are two tiles of neighbouring blocks
+//! of rows, a load each (two loads are what 512 bits cost anyway). One shuffle turns them into the 8x8 tile of `k^T`, and
+//! as they stand they are the tile of `v`; so neither needs a transposition in memory. What a core keeps (scores, weights,
+//! sums) lies in strips of all its rows. The sum of P is one more product, with a tile of ones: it comes out in the tiles
+//! of O as a strip of its own.
 
 mod cases;
 mod reference;
@@ -170,8 +171,8 @@ pub fn start(shape: AttentionShape) -> Kernel {
 }
 
 /// One block of keys. In 4x8 tiles: `q[rows, dims]`, `keys[64, dims]` and `values[64, dims]` i8; in strips: `sums` (O) and
-/// `total` (l, in each lane of its row) i32, `top` (m, likewise) i16. `header` is [`Attention::header`]; `seen[0]` counts the keys so far, and keys
-/// past the header's are masked. `scores`, `weights` and `octaves` are working memory.
+/// `total` (l, in each lane of its row) i32, `top` (m, likewise) i16. `header` is [`Attention::header`]; `seen[0]` counts
+/// the keys so far, and keys past the header's are masked. `scores`, `weights` and `octaves` are working memory.
 pub fn block(shape: AttentionShape) -> Kernel {
     shape.check();
     let (mt, dt, kt) = (shape.row_tiles(), shape.strips(), KEYS / 8);

@@ -15,7 +15,8 @@
 //!
 //! Operands lie as in host memory ([`crate::layout`]), as those of [`crate::attention`]. 4 keys x 8 dimensions are
 //! contiguous, which one shuffle turns into the 8x4 tile of `k^T`; two of them, 8 keys x 8 dimensions, are two 8x4 tiles of
-//! `v`, of which a shuffle takes the even or odd groups of four. Sums are in 4x4 tiles. l is one more product, with a tile of ones.
+//! `v`, of which a shuffle takes the even or odd groups of four. Sums are in 4x4 tiles. l is one more product, with a tile
+//! of ones.
 
 mod cases;
 
@@ -164,9 +165,9 @@ pub fn start(shape: AttentionShape) -> Kernel {
     .with_doc("The state of attention in bf16 before the first block of keys.")
 }
 
-/// One block of keys. In 4x8 tiles: `q[rows, dims]`, `keys[32, dims]` and `values[32, dims]` bf16; `sums` (O) and `total` (l, in
-/// the four lanes of its row) in 4x4 tiles of f32. `header` is [`header()`]; `seen[0]` counts the keys so far, and keys past
-/// the header's are masked. `weights` is working memory.
+/// One block of keys. In 4x8 tiles: `q[rows, dims]`, `keys[32, dims]` and `values[32, dims]` bf16; `sums` (O) and `total`
+/// (l, in the four lanes of its row) in 4x4 tiles of f32. `header` is [`header()`]; `seen[0]` counts the keys so far, and
+/// keys past the header's are masked. `weights` is working memory.
 pub fn block(shape: AttentionShape) -> Kernel {
     let sizes = Sizes::new(shape);
     let (mt, dt) = (sizes.mt, sizes.dt);
@@ -305,8 +306,8 @@ impl<'k> Powers<'k> {
     }
 }
 
-/// After the last block: `out[rows, dims] = O / l` in 4x8 tiles. `total` is that of [`block`], seen as the integers of its bits;
-/// `factors` is working memory.
+/// After the last block: `out[rows, dims] = O / l` in 4x8 tiles. `total` is that of [`block`], seen as the integers of its
+/// bits; `factors` is working memory.
 pub fn finish(shape: AttentionShape) -> Kernel {
     let sizes = Sizes::new(shape);
     let (mt, dt) = (sizes.mt, sizes.dt);

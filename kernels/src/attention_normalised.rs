@@ -16,13 +16,14 @@
 //! comes with the data ([`Header`]). Rows of a tile share a shift: the mantissa of `2^15 / l` is multiplied by the power
 //! of two that their own shifts lack to the greatest, in 64-bit lanes, exactly.
 //!
-//! Core time of 24 queries of 64 dimensions and 1536 keys: the softmax of four queries takes 8,365 cycles (`peano`; at least
-//! 7,296: 38 for 32 scores, of which the move slot forms addresses of both lookups), 24 blocks of keys 483 each and 24 of
-//! values 448 each, of which the multiplier needs 384 (`kernels/tests/core_time.rs`). A column of the array brings a block
-//! in 1,024: while keys and values pass, cores wait for them.
+//! Core time of 24 queries of 64 dimensions and 1536 keys: the softmax of four queries takes 8,365 cycles (`peano`; at
+//! least 7,296: 38 for 32 scores, of which the move slot forms addresses of both lookups), 24 blocks of keys 483 each and
+//! 24 of values 448 each, of which the multiplier needs 384 (`kernels/tests/core_time.rs`). A column of the array brings a
+//! block in 1,024: while keys and values pass, cores wait for them.
 //!
-//! Operands and ctx lie as in host memory ([`crate::layout`]): in 4x8 tiles, the tiles of four rows after one another, and so
-//! do sums. Scores of four rows are a buffer of their own, so that each fits a bank beside the tables. Two tiles of neighbouring rows are an 8x8 tile of keys or values, as in [`crate::attention`].
+//! Operands and ctx lie as in host memory ([`crate::layout`]): in 4x8 tiles, the tiles of four rows after one another, and
+//! so do sums. Scores of four rows are a buffer of their own, so that each fits a bank beside the tables. Two tiles of
+//! neighbouring rows are an 8x8 tile of keys or values, as in [`crate::attention`].
 
 mod cases;
 

@@ -75,7 +75,8 @@ fn store_pairs<'k, E: Loadable<32>>(y: Buf<'k, E>, at: Scalar<'k>, [left, right]
     }
 }
 
-/// [`finished`] of `len` sums in pairs of 4x4 tiles, as 4x8 tiles; with a GELU `k` is a run-time integer in [`FRACTION_BITS`].
+/// [`finished`] of `len` sums in pairs of 4x4 tiles, as 4x8 tiles; with a GELU `k` is a run-time integer in
+/// [`FRACTION_BITS`].
 ///
 /// # Panics
 /// When `len` is not a multiple of 64, or the result is neither i16 nor bf16.

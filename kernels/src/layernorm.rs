@@ -166,8 +166,8 @@ pub fn reference_bf16(x: ArrayView2<i16>, norm: &LayerNorm) -> Array2<bf16> {
 
 /// A row of 16 bits as bytes times one multiplier, its own peak: `max |y|` becomes 127 or -127.
 ///
-/// `127 / max` is `((127 * mantissa + 64) >> 7) * 2^-(shift + 8)` with `mantissa * 2^-shift = 2^15 / max`, within a relative
-/// 2^-13; a row of zeros has multiplier 1.
+/// `127 / max` is `((127 * mantissa + 64) >> 7) * 2^-(shift + 8)` with `mantissa * 2^-shift = 2^15 / max`, within a
+/// relative 2^-13; a row of zeros has multiplier 1.
 pub fn scale_row(y: &[i16]) -> (Vec<i8>, i16) {
     let peak = y.iter().map(|v| i32::from(*v).abs()).max().unwrap_or(0).clamp(1, i16::MAX.into());
     let scale = reciprocal_q15(peak);
@@ -380,8 +380,8 @@ pub fn layernorm_rows(rows: u32, d: u32) -> Kernel {
     ))
 }
 
-/// The kernel: [`reference_i8`] of `rows` rows of `d` columns, where the stream is bytes: `x` is i8. The other parameters are
-/// [`layernorm`]'s.
+/// The kernel: [`reference_i8`] of `rows` rows of `d` columns, where the stream is bytes: `x` is i8. The other parameters
+/// are [`layernorm`]'s.
 ///
 /// # Panics
 /// When `d` is not a multiple of 32 up to [`MAX_COLUMNS`].

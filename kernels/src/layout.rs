@@ -5,9 +5,9 @@
 //! ```
 //!
 //! Four rows of a strip are the 4x8 tile that a matrix product reads as A and writes as C. It is contiguous, and so is any
-//! run of strips of one block of rows, and any run of whole blocks. What one operation stores is therefore what the next one
-//! loads, whatever part of the rows and columns each of them takes, and nothing on the way cuts it. Only at the ends of an
-//! encoder, where a matrix is row-major, the host packs and unpacks it.
+//! run of strips of one block of rows, and any run of whole blocks. What one operation stores is therefore what the next
+//! one loads, whatever part of the rows and columns each of them takes, and nothing on the way cuts it. Only at the ends of
+//! an encoder, where a matrix is row-major, the host packs and unpacks it.
 
 use ndarray::{Array2, ArrayView2};
 

@@ -8,9 +8,9 @@ use kiln_dsl::num::shuffle::{T64_2X8_HI, T64_2X8_LO, T128_4X2_HI, T128_4X2_LO};
 use kiln_dsl::num::{Rounding, Saturation};
 use ndarray::Axis;
 
-/// The kernel: bytes of a turn of rows in the order in which [`crate::layout`] has them, for a DMA that sends memory as if it
-/// were rows of 16 bits: of every 16 bytes in all rows, then of the next. `rows[turn, width]` is row-major; `out` has
-/// `2 columns` bytes a row, of which the first `width` are written.
+/// The kernel: bytes of a turn of rows in the order in which [`crate::layout`] has them, for a DMA that sends memory as if
+/// it were rows of 16 bits: of every 16 bytes in all rows, then of the next. `rows[turn, width]` is row-major; `out` has `2
+/// columns` bytes a row, of which the first `width` are written.
 ///
 /// What that DMA sends are pieces of 16 bytes, piece `turn s + r` from row `r`. Two rows of a strip are such a piece: those
 /// of rows `2 q` and `2 q + 1` of strip `s` is piece `turn / 2 * s + q`. So pieces of even strips lie in the first half of

@@ -163,6 +163,15 @@ fn the_design_documents_memories_change_no_bit() {
     for (peak, limit) in [("l1_peak_bytes", 32_768), ("l2_peak_bytes", 65_536)] {
         assert!(document[peak].as_u64().is_some_and(|bytes| bytes <= limit), "{peak} of {document}");
     }
+    // Code is predicted, and is not what the bits hang on: what is over is told, with the size and the program.
+    let programs = document["programs"].as_array().expect("programs");
+    assert!(programs.iter().all(|p| p["limit"] == 4096 && p["used"].as_u64() > Some(0)), "{document}");
+    let over = programs.iter().any(|p| p["program"] == "attention" && p["used"].as_u64() > Some(4096));
+    assert!(over, "{document}");
+    let [speech, weights] = ["speech.wav", "good.safetensors"].map(|n| folder.arg(n));
+    let text = kiln(&["encode", &speech, "--weights", &weights, "--device", "design-document"]).out;
+    assert!(text.contains("attention: OVER program memory by "), "{text}");
+    assert!(!kiln(&["encode", &speech, "--weights", &weights]).out.contains("OVER"));
 }
 
 /// The array's own log-mel spectrogram: its bits are those of its kernels' references, and its time is told.

@@ -22,7 +22,8 @@
 //! that one program serves every layer, and every product with the same types and tile: `same_program` of two designs
 //! says whether it does.
 //!
-//! Products of bf16 ([`Numbers::Bf16`]) have f32 sums, B in 8x4 tiles, and column blocks of their own ([`SumsBlock`]); they are in `bf16.rs`, and what both have in common is here.
+//! Products of bf16 ([`Numbers::Bf16`]) have f32 sums, B in 8x4 tiles, and column blocks of their own ([`SumsBlock`]); they
+//! are in `bf16.rs`, and what both have in common is here.
 //!
 //! From `4 m` rows on M needs no padding but to a block of four rows: the last block of rows starts at `M - 4 m` and writes
 //! what it shares with the block before a second time, so rows past it are never read or written.

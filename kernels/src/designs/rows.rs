@@ -8,7 +8,8 @@
 //!
 //! A turn of a core is four rows, or two or one where a core has no room for that ([`Room`]). Every row of a result has two
 //! bytes for each column: results of 16 bits fill them, bytes (and the multiplier of their row,
-//! [`crate::requantise::ROW_BLOCK`]) lie at their start. Where the stream is bytes, so is every result. An addition takes two objects a turn, the rows of each summand.
+//! [`crate::requantise::ROW_BLOCK`]) lie at their start. Where the stream is bytes, so is every result. An addition takes
+//! two objects a turn, the rows of each summand.
 //!
 //! Operands lie in blocks of four rows ([`crate::layout`]). A turn of four rows is contiguous; of fewer, the shims' copies
 //! of norms gather it. Cores work on rows: their DMAs put the strips that come one behind another into rows, and send

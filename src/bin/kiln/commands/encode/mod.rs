@@ -206,19 +206,19 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         write_file(path, |file| Ok(serde_json::to_writer(file, &trace)?))?;
     }
     let asked = Asked::new(args, &inputs, scheme, windows.len(), [prepared_s, wall_s]);
-    let array = match plan {
-        Some(_) => {
+    let array = match &plan {
+        Some(plan) => {
             let prediction = Prediction::new(launches, &inputs.device, inputs.machine()?);
-            let trace =
-                args.trace.as_ref().map(|path| TraceFile::new(path, launches.iter().map(|l| &l.trace)));
             let mel_ms = front.as_ref().map(|front| {
                 let of_mel: Vec<_> = launches.iter().filter(|l| l.design == front.name()).cloned().collect();
                 Ok::<_, anyhow::Error>(Prediction::new(&of_mel, &inputs.device, inputs.machine()?))
             });
             let mel_ms = mel_ms.transpose()?.map(|p| p.array_ms + p.controller_ms);
             let mut array =
-                OnArray::new(&inputs, scheme, windows.len(), &report, &prediction, launches, trace);
+                OnArray::new(&inputs, plan, scheme, windows.len(), &report, &prediction, launches);
             array.mel_ms = mel_ms;
+            array.trace =
+                args.trace.as_ref().map(|path| TraceFile::new(path, launches.iter().map(|l| &l.trace)));
             Some(array)
         }
         None => None,

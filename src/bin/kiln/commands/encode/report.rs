@@ -4,9 +4,13 @@ use super::inputs::Inputs;
 use super::network::Network;
 use super::{Args, Backend, MelOn};
 use crate::commands::{TraceFile, Wait};
-use kiln::dsl::device::{Device, TileKind};
+use kiln::dsl::array::Design;
+use kiln::dsl::device::{Compiler, Device, TileKind};
+use kiln::dsl::fit::Usage;
+use kiln::fit::fit;
 use kiln::kernels::whisper::ModelConfig;
 use kiln::kernels::whisper::encoder::{CoreWork, EncodeReport, OpReport};
+use kiln::kernels::whisper::plan::Plan;
 use kiln::kernels::whisper::saved::Stamp;
 use kiln::kernels::whisper::scheme::Scheme;
 use kiln::predict::{Launch, Prediction};
@@ -94,6 +98,8 @@ pub struct OnArray {
     l1_peak_bytes: u64,
     /// Of the fullest mem tile.
     l2_peak_bytes: u64,
+    /// Program memory that each program is predicted to take of its fullest core.
+    programs: Vec<ProgramCode>,
     /// Runs of designs.
     dispatches: u64,
     /// Operations, in order of first use.
@@ -103,7 +109,27 @@ pub struct OnArray {
     /// What the cores of the longest operations wait for, longest operation first.
     bottlenecks: Vec<OpWait>,
     /// The trace, if one was asked for.
-    trace: Option<TraceFile>,
+    pub trace: Option<TraceFile>,
+}
+
+/// The code of a program: several operations may share one.
+#[derive(Debug, Serialize)]
+struct ProgramCode {
+    /// The first operation that runs it.
+    program: String,
+    #[serde(flatten)]
+    bytes: Usage,
+}
+
+/// Of every program of a plan, as the toolchain's default compiler is predicted to make it.
+fn programs(plan: &Plan, device: &Device) -> Vec<ProgramCode> {
+    let first = plan.designs().into_iter().filter(|design| plan.program(design) == design.name);
+    let code = |design: &Design| {
+        let budget = fit(design, device, Compiler::default());
+        let fullest = budget.tiles.iter().filter_map(|tile| tile.program).max_by_key(|bytes| bytes.used)?;
+        Some(ProgramCode { program: design.name.clone(), bytes: fullest })
+    };
+    first.filter_map(code).collect()
 }
 
 /// Operations whose bottleneck is told.
@@ -217,12 +243,12 @@ impl OnArray {
     /// Of dispatches and their prediction, with the host's log-mel spectrogram.
     pub fn new(
         inputs: &Inputs,
+        plan: &Plan,
         scheme: Scheme,
         windows: usize,
         done: &EncodeReport,
         prediction: &Prediction,
         launches: &[Launch],
-        trace: Option<TraceFile>,
     ) -> OnArray {
         let (config, device) = (inputs.network.config(), &inputs.device);
         let predicted_ms = prediction.total_ms();
@@ -259,11 +285,12 @@ impl OnArray {
             ddr_bytes: done.ddr_bytes,
             l1_peak_bytes: done.l1_peak_bytes,
             l2_peak_bytes: done.l2_peak_bytes,
+            programs: programs(plan, device),
             dispatches: done.dispatches,
             ops: done.ops.iter().map(op).collect(),
             cores: done.cores.iter().map(core).collect(),
             bottlenecks: bottlenecks(done, launches),
-            trace,
+            trace: None,
         }
     }
 }
@@ -399,6 +426,17 @@ impl OnArray {
         )?;
         let (l1, l2) = (grouped(self.l1_peak_bytes), grouped(self.l2_peak_bytes));
         writeln!(f, "fullest core {l1} B of L1, fullest mem tile {l2} B of L2")?;
+        if let Some(ProgramCode { program, bytes }) = self.programs.iter().max_by_key(|p| p.bytes.used) {
+            let [used, limit] = [bytes.used, bytes.limit].map(grouped);
+            writeln!(f, "longest program {used} of {limit} B, predicted ({program})")?;
+        }
+        for ProgramCode { program, bytes } in self.programs.iter().filter(|p| p.bytes.over() > 0) {
+            writeln!(
+                f,
+                "{program}: OVER program memory by {} B, so its cores would not load; kiln fit {program} says more",
+                grouped(bytes.over())
+            )?;
+        }
         for OpWait { op, wait } in &self.bottlenecks {
             writeln!(f, "{op}: {}", wait.text)?;
         }
