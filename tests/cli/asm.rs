@@ -41,3 +41,15 @@ fn what_does_not_exist_is_told() {
     assert_eq!(outcome.code, Some(2));
     assert!(outcome.err.contains("peano, chess and ideal"), "{}", outcome.err);
 }
+
+/// What finds no register is told where it is, and adds up to the frame.
+#[test]
+fn spills_are_shown() {
+    let text = kiln(&["asm", "attention_bf16_block_16x64"]).success();
+    let spilled = |line: &str| line.split_once(" 256-bit parts spilled")?.0.trim().parse::<f64>().ok();
+    let parts: Vec<f64> = text.lines().filter_map(spilled).collect();
+    assert!(!parts.is_empty(), "{text}");
+    let frame = text.split_once(", frame ").and_then(|(_, rest)| rest.split_once(" B\n"));
+    let frame: f64 = frame.and_then(|(bytes, _)| bytes.parse().ok()).expect("bytes of the frame");
+    assert_eq!(parts.iter().sum::<f64>() * 32.0, frame, "{text}");
+}

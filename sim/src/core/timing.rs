@@ -198,7 +198,7 @@ impl Schedule {
         let cycles = u64::from(model.device.core_timing.branch_cycles()) + body;
         let size = CodeSize {
             program_bytes: sections.iter().map(Section::bytes).sum(),
-            frame_bytes: nest.spilled * PART_BYTES,
+            frame_bytes: sections.iter().map(|s| s.spilled).sum::<u32>() * PART_BYTES,
         };
         let call = CallCost { cycles, macs: macs_of_block(kernel, Kernel::BODY), stall_cycles: 0 };
         let banks = Banks::new(kernel, model.device.core.banks(), &sections);

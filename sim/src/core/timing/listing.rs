@@ -76,6 +76,9 @@ pub struct Section {
     pub kind: SectionKind,
     /// In order; of a loop around loops: none.
     pub bundles: Vec<Bundle>,
+    /// 256-bit parts of registers that go to a place of their own in the frame and come back: a store, a load and a bundle
+    /// each. They are counted, in cycles, bytes and frame, but stand in no bundle's text.
+    pub spilled: u32,
 }
 
 impl Section {

@@ -36,6 +36,8 @@ enum Inner<'k> {
 struct Code {
     cycles: u64,
     bundles: Vec<Bundle>,
+    /// Parts of registers that go to the stack and come back.
+    spilled: u32,
 }
 
 /// Schedules a kernel.
@@ -47,8 +49,6 @@ pub(super) struct Nest<'k> {
     most: Parts,
     /// By operation id.
     pub loops: Vec<LoopCost>,
-    /// 256-bit parts that found no register, each with a place in the frame.
-    pub spilled: u32,
 }
 
 impl<'k> Nest<'k> {
@@ -60,7 +60,7 @@ impl<'k> Nest<'k> {
     ) -> Nest<'k> {
         let loops = vec![LoopCost::default(); kernel.ops.len()];
         let most = Parts::of_core(model.device);
-        Nest { kernel, model, selection, regions, most, loops, spilled: 0 }
+        Nest { kernel, model, selection, regions, most, loops }
     }
 
     fn device(&self) -> &'k Device {
@@ -143,7 +143,8 @@ impl<'k> Nest<'k> {
                 // Where iterations overlap, the start of the first alone runs before the loop.
                 let within = if k == 0 && more > 0 { outer } else { within };
                 let kind = SectionKind::Straight;
-                sections.push(Section { title, depth, within, kind, bundles: code.bundles });
+                let Code { bundles, spilled, .. } = code;
+                sections.push(Section { title, depth, within, kind, bundles, spilled });
             }
             sections.extend(inner.into_iter().flatten());
         }
@@ -171,7 +172,8 @@ impl<'k> Nest<'k> {
                 ..LoopCost::default()
             };
             let kind = SectionKind::Nest(op);
-            sections.insert(0, Section { title, depth, within: Some(op), kind, bundles: Vec::new() });
+            let within = Some(op);
+            sections.insert(0, Section { title, depth, within, kind, bundles: Vec::new(), spilled: 0 });
             return (Inner::Alone { ops: blocks_ops(self.kernel, body) }, sections);
         };
         let along = stepping(self.kernel, data);
@@ -210,7 +212,8 @@ impl<'k> Nest<'k> {
             }
             how => how.and_then(|how| graph.pipeline(self.device(), how, &room, each)),
         };
-        let plan = plan.unwrap_or_else(|| self.sequential(sequence, each));
+        let spilled = if plan.is_some() { 0 } else { sequence.spilled };
+        let plan = plan.unwrap_or_else(|| sequential(sequence, each));
         let (stages, interval) = (plan.stages(), u64::from(plan.interval));
         let setup = if hint.unroll { 0 } else { guard };
         let merged = trips_min >= u64::from(stages) && !hint.unroll;
@@ -242,7 +245,8 @@ impl<'k> Nest<'k> {
             live_parts: [live(RegisterFile::Vector), live(RegisterFile::Accumulator)],
         };
         let bundles = page.repeated(plan.interval, plan.copies);
-        let section = Section { title, depth, within: Some(op), kind: SectionKind::Loop(op, facts), bundles };
+        let kind = SectionKind::Loop(op, facts);
+        let section = Section { title, depth, within: Some(op), kind, bundles, spilled };
         let inner = if merged {
             Inner::Merged { op, graph, plan }
         } else {
@@ -281,21 +285,6 @@ impl<'k> Nest<'k> {
         (needed <= most).then_some(wide + if streams.is_empty() { 0 } else { waiting })
     }
 
-    /// A loop whose iterations run one after another.
-    fn sequential(&mut self, sequence: Straight, interval: u32) -> Pipelined {
-        self.spilled += sequence.spilled;
-        let interval = interval + sequence.spilled;
-        Pipelined {
-            cycles: sequence.cycles,
-            slots: sequence.slots,
-            interval,
-            length: interval,
-            limit: Limit::Sequence,
-            copies: 1,
-            live: Parts::default(),
-        }
-    }
-
     /// Schedules straight code: `parts` are of one iteration of the loop around each, in order.
     fn code(&mut self, parts: &[&'k [OpId]], place: &Place<'_, 'k>) -> Code {
         let (kernel, device) = (self.kernel, self.device());
@@ -326,7 +315,6 @@ impl<'k> Nest<'k> {
         if let Some(Inner::Merged { graph: inner, plan, .. }) = place.before {
             (straight, starts_at) = self.start(&graph, straight, &taken, &room, &registers, (inner, plan));
         }
-        self.spilled += straight.spilled;
         let mut page = Page::default();
         if let Some(Inner::Merged { graph, plan, .. }) = place.after {
             for (i, cycle, iteration) in draining(plan) {
@@ -348,7 +336,7 @@ impl<'k> Nest<'k> {
             length = length.max(device.core_timing.branch_cycles());
         }
         let is_loop = matches!(place.before, Some(Inner::Merged { .. }));
-        Code { cycles: u64::from(length), bundles: page.straight(length, is_loop) }
+        Code { cycles: u64::from(length), bundles: page.straight(length, is_loop), spilled: straight.spilled }
     }
 
     /// The pointers of the loop that follows, set before it: those that a surrounding loop moves, where
@@ -561,6 +549,20 @@ fn clashes(at: u32, inner: &Graph, plan: &Pipelined, table: &[Mask]) -> bool {
         let taken = table.get((at + cycle) as usize).copied().unwrap_or(0);
         taken & inner.nodes[i].occupies(plan.slots[i]) != 0
     })
+}
+
+/// A loop whose iterations run one after another.
+fn sequential(sequence: Straight, interval: u32) -> Pipelined {
+    let interval = interval + sequence.spilled;
+    Pipelined {
+        cycles: sequence.cycles,
+        slots: sequence.slots,
+        interval,
+        length: interval,
+        limit: Limit::Sequence,
+        copies: 1,
+        live: Parts::default(),
+    }
 }
 
 /// The first cycle from `at` on where a loop's start finds its resources free.

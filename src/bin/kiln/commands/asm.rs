@@ -85,10 +85,10 @@ fn cost(entry: &Entry, model: CoreModel) -> Result<CallCost> {
 }
 
 fn print_section(kernel: &Kernel, section: &Section, summary: bool, out: &mut dyn Write) -> Result<()> {
-    let Section { title, depth, kind, bundles, .. } = section;
+    let Section { title, depth, kind, bundles, spilled, .. } = section;
     let indent = 2 + 2 * *depth as usize;
     match kind {
-        SectionKind::Straight if summary => return Ok(()),
+        SectionKind::Straight if summary && *spilled == 0 => return Ok(()),
         SectionKind::Straight => {
             writeln!(out, "{:indent$}{title}: {} bundles, {} B", "", bundles.len(), section.bytes())?;
         }
@@ -96,6 +96,10 @@ fn print_section(kernel: &Kernel, section: &Section, summary: bool, out: &mut dy
         SectionKind::Loop(_, facts) => {
             writeln!(out, "{:indent$}{title}: {}, {} B", "", loop_facts(facts), section.bytes())?;
         }
+    }
+    if *spilled > 0 {
+        let line = "256-bit parts spilled, a store, a load and a bundle each";
+        writeln!(out, "{:indent$}  {spilled} {line}", "")?;
     }
     if summary {
         return Ok(());
