@@ -433,8 +433,9 @@ impl OnArray {
         for ProgramCode { program, bytes } in self.programs.iter().filter(|p| p.bytes.over() > 0) {
             writeln!(
                 f,
-                "{program}: OVER program memory by {} B, so its cores would not load; kiln fit {program} says more",
-                grouped(bytes.over())
+                "{program}: OVER program memory by {} B, so its cores would not load: see kiln fit {program} --device {}",
+                grouped(bytes.over()),
+                self.device
             )?;
         }
         for OpWait { op, wait } in &self.bottlenecks {
