@@ -1,8 +1,9 @@
 //! Kiln: kernels for the AMD Phoenix NPU, written once, simulated bit for bit and emitted.
 //!
 //! This crate joins the others under one name, and adds [`runner`]: whole designs on the simulated array, for the
-//! encoder, [`mod@fit`]: budgets with the code that is predicted, [`live`]: designs on an NPU, [`predict`]: what a run of them would take, and
-//! [`validate`]: predictions against measurements. The programs `kiln` and `hwrun` are built on it.
+//! encoder, [`mod@fit`]: budgets with the code that is predicted, [`network`]: the encoder that a command was asked for,
+//! [`live`]: designs on an NPU, [`predict`]: what a run of them would take, and [`validate`]: predictions against
+//! measurements. The programs `kiln` and `hwrun` are built on it.
 //!
 //! ```
 //! use kiln::kernels::{case::Data, catalogue};
@@ -24,6 +25,7 @@ pub use kiln_sim as sim;
 pub mod artifacts;
 pub mod fit;
 pub mod live;
+pub mod network;
 pub mod predict;
 pub mod runner;
 pub mod simulated_npu;

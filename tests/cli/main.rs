@@ -7,6 +7,7 @@ mod emit;
 mod encode;
 mod encode_errors;
 mod fit;
+mod hwrun_encode;
 mod insts;
 mod kernels;
 mod lower;

@@ -1,18 +1,10 @@
 //! `kiln quantize` and what `kiln encode` makes of its files.
 
-use crate::support::{Folder, kiln, npy, safetensors, small_encoder, wav};
+use crate::support::{Folder, kiln, npy};
 use kiln::kernels::whisper::weights::EncoderWeights;
 use kiln::kernels::whisper::{audio, mel, reference};
 use serde_json::Value;
 use std::fs;
-
-fn folder() -> Folder {
-    let folder = Folder::new();
-    folder.file("speech.wav", &wav(16_000, 1, 20_000));
-    folder.file("other.wav", &wav(16_000, 1, 30_000));
-    folder.file("good.safetensors", &safetensors(&small_encoder()));
-    folder
-}
 
 /// Quantises `good.safetensors` on `other.wav` into `q.safetensors`.
 fn quantise(folder: &Folder, extra: &[&str]) -> String {
@@ -33,7 +25,7 @@ fn features(folder: &Folder, args: &[&str]) -> Vec<f32> {
 
 #[test]
 fn a_quantised_file_encodes_as_its_weights_do() {
-    let folder = folder();
+    let folder = Folder::of_encoder();
     let [weights, other, q] = ["good.safetensors", "other.wav", "q.safetensors"].map(|n| folder.arg(n));
     for scheme in ["w8a8", "w8a8-static"] {
         quantise(&folder, &["--scheme", scheme]);
@@ -48,7 +40,7 @@ fn a_quantised_file_encodes_as_its_weights_do() {
 
 #[test]
 fn the_reports_say_where_it_hurts() {
-    let folder = folder();
+    let folder = Folder::of_encoder();
     let text = quantise(&folder, &["--report", &folder.arg("r.json")]);
     assert!(text.contains("layer0") && text.contains("scheme w8a8"), "{text}");
     let report: Value =
@@ -71,7 +63,7 @@ fn the_reports_say_where_it_hurts() {
 
 #[test]
 fn contradictions_are_told() {
-    let folder = folder();
+    let folder = Folder::of_encoder();
     quantise(&folder, &[]);
     let [speech, other, q, weights] =
         ["speech.wav", "other.wav", "q.safetensors", "good.safetensors"].map(|n| folder.arg(n));
@@ -111,7 +103,7 @@ fn contradictions_are_told() {
 
 #[test]
 fn the_reference_backend_is_the_f32_encoder() {
-    let folder = folder();
+    let folder = Folder::of_encoder();
     let weights = folder.arg("good.safetensors");
     let got = features(&folder, &["--weights", &weights, "--backend", "reference"]);
     let weights = EncoderWeights::load(&folder.path("good.safetensors"), None).expect("good weights");

@@ -42,7 +42,12 @@ pub fn command(args: &[&str]) -> Command {
 
 /// Runs `kiln` to its end.
 pub fn kiln(args: &[&str]) -> Outcome {
-    let output = command(args).output().expect("kiln starts");
+    run(&mut command(args))
+}
+
+/// Runs a program to its end.
+pub fn run(command: &mut Command) -> Outcome {
+    let output = command.output().expect("the program starts");
     let text = |bytes| String::from_utf8(bytes).expect("output is UTF-8");
     Outcome { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
@@ -64,6 +69,15 @@ pub struct Folder(tempfile::TempDir);
 impl Folder {
     pub fn new() -> Folder {
         Folder(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    /// With the weights of a small encoder in `good.safetensors`, and recordings in `speech.wav` and `other.wav`.
+    pub fn of_encoder() -> Folder {
+        let folder = Folder::new();
+        folder.file("speech.wav", &wav(16_000, 1, 20_000));
+        folder.file("other.wav", &wav(16_000, 1, 30_000));
+        folder.file("good.safetensors", &safetensors(&small_encoder()));
+        folder
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

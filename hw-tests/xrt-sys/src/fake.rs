@@ -53,13 +53,8 @@ pub enum Fault {
     Abort,
     /// The device goes away when a run starts.
     DeviceLost,
-    /// A run flips the lowest bit of a byte of a buffer, counted from argument 3.
-    WrongBit {
-        /// The buffer.
-        buffer: usize,
-        /// The byte.
-        byte: usize,
-    },
+    /// A run writes the lowest bit of a byte wrong: the first that it changes.
+    WrongBit,
 }
 
 impl Fault {
@@ -79,7 +74,7 @@ impl Fault {
         ("timeout", Fault::TimeOut),
         ("abort", Fault::Abort),
         ("device-lost", Fault::DeviceLost),
-        ("wrong-bit", Fault::WrongBit { buffer: 1, byte: 0 }),
+        ("wrong-bit", Fault::WrongBit),
     ];
 }
 
@@ -459,7 +454,7 @@ fn execute(state: &State, run: &Execution) -> Result<(), Failure> {
     if state.due(|f| f == Fault::DeviceLost).is_some() {
         return Err(system(ENODEV, "DRM_IOCTL_AMDXDNA_EXEC_CMD IOCTL failed (err=-19): No such device"));
     }
-    let due = state.due(|f| matches!(f, Fault::TimeOut | Fault::Abort | Fault::WrongBit { .. }));
+    let due = state.due(|f| matches!(f, Fault::TimeOut | Fault::Abort | Fault::WrongBit));
     if !run.firmware || due == Some(Fault::Abort) {
         run.status.set(ABORT);
         return Ok(());
@@ -494,10 +489,14 @@ fn execute(state: &State, run: &Execution) -> Result<(), Failure> {
         .collect();
     let mut host: Vec<Vec<u8>> = data.iter().map(|bytes| bytes.borrow().clone()).collect();
     let done = state.machine.borrow_mut().run(&run.xclbin, &instructions, &mut host);
-    if let Some(Fault::WrongBit { buffer, byte }) = due
-        && let Some(byte) = host.get_mut(buffer).and_then(|b| b.get_mut(byte))
-    {
-        *byte ^= 1;
+    if due == Some(Fault::WrongBit) {
+        let changed = data.iter().zip(&mut host).find_map(|(before, after)| {
+            let at = before.borrow().iter().zip(&*after).position(|(old, new)| old != new)?;
+            after.get_mut(at)
+        });
+        if let Some(byte) = changed {
+            *byte ^= 1;
+        }
     }
     data.iter().zip(host).for_each(|(bytes, new)| *bytes.borrow_mut() = new);
     run.status.set(if done.is_ok() { COMPLETED } else { ABORT });

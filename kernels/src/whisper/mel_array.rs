@@ -32,6 +32,11 @@ impl MelArray {
         &self.design.name
     }
 
+    /// Its design.
+    pub fn design(&self) -> &Design {
+        &self.design
+    }
+
     /// Log-mel spectrogram `[bands, frames]` of a window's samples, computed by `runner`; `report` is told what the dispatch
     /// took. The host lays out the samples before, and clamps and scales the logarithms after.
     ///

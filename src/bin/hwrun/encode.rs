@@ -1,21 +1,24 @@
 //! `hwrun encode`.
 
-use super::session::{On, Session};
+use super::session::{On, Session, compare};
 use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use kiln::artifacts;
 use kiln::dsl::array::Design;
 use kiln::hw::xrt_sys::Xrt;
 use kiln::hw::{Artifacts, RunError, Runner};
-use kiln::kernels::whisper::encoder::{self, ArrayRunner, Dispatch, EncodeError, Progress, RunnerError};
+use kiln::kernels::whisper::audio;
+use kiln::kernels::whisper::encoder::{
+    self, ArrayRunner, Dispatch, EncodeError, EncodeReport, Progress, RunnerError,
+};
+use kiln::kernels::whisper::mel_array::MelArray;
 use kiln::kernels::whisper::npy::NpyWriter;
 use kiln::kernels::whisper::plan::Plan;
-use kiln::kernels::whisper::quantise::Quantised;
-use kiln::kernels::whisper::scheme::Scheme;
-use kiln::kernels::whisper::{EncoderWeights, ModelConfig, audio, mel};
+use kiln::network::{MelOn, Network, NetworkArgs, spectrograms};
 use kiln::predict::Prediction;
 use kiln::runner::SimRunner;
 use ndarray::{Axis, concatenate};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -25,8 +28,8 @@ use std::time::Duration;
 
 /// Features of speech, by a Whisper encoder on the NPU, each dispatch compared with the simulator
 ///
-/// DIR holds one folder of artifacts for each design of the encoder, under the design's name. Scales are measured on the
-/// recording itself.
+/// DIR holds one folder of artifacts for each design of the encoder, under the design's name, as `kiln emit --encoder`
+/// writes them, each built by its build.sh.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Recording, as of `kiln encode`
@@ -35,13 +38,12 @@ pub struct Args {
     /// Folder of folders of artifacts
     #[arg(long, value_name = "DIR")]
     artifacts: PathBuf,
-    /// Sizes of the encoder [default: those of --weights, else tiny]
-    #[arg(long)]
-    model: Option<String>,
-    /// Weights, as of `kiln encode`; without, random ones
-    #[arg(long, value_name = "F")]
-    weights: Option<PathBuf>,
-    /// File to write the features to: 32-bit floats, [positions, d]
+    #[command(flatten)]
+    network: NetworkArgs,
+    /// What makes the log-mel spectrogram: the host, in floats, or kernels of the NPU
+    #[arg(long, value_enum, default_value_t = MelOn::Host)]
+    mel: MelOn,
+    /// File to write the features to: 32-bit floats, [windows * positions, d]
     #[arg(long, value_name = "F.npy")]
     out: Option<PathBuf>,
     /// Do not simulate: no bit is compared
@@ -57,32 +59,28 @@ pub struct Args {
 /// When an input is bad, artifacts are missing, a run fails or a bit differs.
 pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     let session = Session::new(&args.on)?;
-    let named = match &args.model {
-        None => None,
-        Some(name) => Some(ModelConfig::named(name).ok_or_else(|| {
-            anyhow!("no model is named \"{name}\"; there are {}", ModelConfig::NAMES.join(", "))
-        })?),
-    };
-    let weights = match &args.weights {
-        Some(path) => EncoderWeights::load(path, named.as_ref())?,
-        None => EncoderWeights::seeded(&named.unwrap_or_else(ModelConfig::tiny), 0),
-    };
+    let network = Network::read(&args.network)?;
     let audio = audio::read(&args.audio)?;
-    let config = weights.config.clone();
-    let scheme = Scheme::default();
-    let plan = Plan::new(&config, &scheme.recipe(), session.device())?;
-    let loaded = load(&session, &args.artifacts, &plan)?;
+    let calibration =
+        args.network.calibrate.iter().map(|path| audio::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let config = network.config();
+    let plan = Plan::new(config, &network.scheme(args.network.scheme).recipe(), session.device())?;
+    let front = match args.mel {
+        MelOn::Host => None,
+        MelOn::Npu => Some(MelArray::new(config.mels, session.device())?),
+    };
+    let mut designs = plan.designs();
+    designs.extend(front.as_ref().map(MelArray::design));
+    let loaded = load(&session, &args.artifacts, &designs)?;
     let output = args.out.as_deref().map(NpyWriter::create).transpose()?;
-    if args.weights.is_none() {
-        eprintln!("note: no --weights: the weights are random, the features mean nothing");
+    for note in args.network.notes(&network) {
+        eprintln!("note: {note}");
     }
-    let spectrogram =
-        |window: &[f32]| mel::first_frames(mel::log_mel(window, config.mels).view(), config.frames());
-    let windows: Vec<_> = audio.windows().map(spectrogram).collect();
-    let model = Quantised::new(&weights, &windows, scheme)?.model;
+    let windows = spectrograms(&audio, config);
+    let model = network.in_scheme(&args.network, &calibration, &windows)?;
 
     let pairs: Vec<(&Artifacts, &Design)> =
-        plan.designs().into_iter().map(|design| (&loaded[&design.name], design)).collect();
+        designs.iter().map(|&design| (&loaded[&design.name], design)).collect();
     let mut runner = NpuRunner {
         xrt: session.xrt(&pairs)?,
         session: &session,
@@ -95,16 +93,25 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     };
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} ({elapsed}, {eta} left)")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
-    let each = plan.dispatches();
+    let ahead = usize::from(front.is_some());
+    let each = ahead + plan.dispatches();
     let bar = ProgressBar::new((windows.len() * each) as u64).with_style(style);
     let mut features = Vec::new();
-    for (window, input) in windows.iter().enumerate() {
+    for (window, (hosts, samples)) in windows.iter().zip(audio.windows()).enumerate() {
         let mut watch = |at: Progress| {
-            bar.set_position((window * each + at.done) as u64);
+            bar.set_position((window * each + ahead + at.done) as u64);
             bar.set_message(at.next.to_owned());
             if session.stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let mel = model.input(input.view());
+        let spectrogram = match &front {
+            None => Cow::Borrowed(hosts),
+            Some(front) => {
+                let made =
+                    front.spectrogram(samples, config.frames(), &mut runner, &mut EncodeReport::default());
+                Cow::Owned(made.map_err(|cause| anyhow!("design {}: {cause}", front.name()))?)
+            }
+        };
+        let mel = model.input(spectrogram.view());
         match encoder::encode(&model, &plan, &mel, &mut runner, &mut watch, &mut |_, _| ()) {
             Err(EncodeError::Interrupted { .. }) => {
                 bar.finish_and_clear();
@@ -138,16 +145,16 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
 }
 
 /// The artifacts of every design; all problems at once.
-fn load(session: &Session, folder: &Path, plan: &Plan) -> Result<BTreeMap<String, Artifacts>> {
+fn load(session: &Session, folder: &Path, designs: &[&Design]) -> Result<BTreeMap<String, Artifacts>> {
     let mut problems = Vec::new();
     let mut loaded = BTreeMap::new();
-    for design in plan.designs() {
+    for design in designs {
         let of = folder.join(&design.name);
         let checked = session.read(&of).and_then(|found| {
             let ours = artifacts::bundle(design, session.device())?.manifest.content;
             if found.manifest.content != ours {
                 bail!(
-                    "{}: content {}, this model's design {} is {ours}\nhelp: emit and build it again",
+                    "{}: content {}, this model's design {} is {ours}\nhelp: `kiln emit --encoder` with this model and scheme, and build it again",
                     of.display(),
                     found.manifest.content,
                     design.name
@@ -203,15 +210,13 @@ impl NpuRunner<'_> {
         self.dispatches += 1;
         if let Some(simulator) = &mut self.simulator {
             simulator.dispatch(design, &mut simulated)?;
-            for (at, buffer) in design.sequence.buffers.iter().enumerate() {
-                if simulated[at] != host[at] {
-                    bail!(
-                        "dispatch {} ({}): buffer {} differs from the simulator's\nhelp: `hwrun run` on this design's folder shows where",
-                        self.dispatches,
-                        design.name,
-                        buffer.name
-                    );
-                }
+            let buffers = &self.artifacts[&design.name].manifest.buffers;
+            let differing = buffers.iter().zip(simulated.iter().zip(host.iter()));
+            let differing: Vec<String> = differing
+                .filter_map(|(buffer, (ours, its))| Some(compare(buffer, ours, its)?.words(buffer)))
+                .collect();
+            if !differing.is_empty() {
+                bail!("dispatch {} ({}):\n  {}", self.dispatches, design.name, differing.join("\n  "));
             }
         }
         Ok(Dispatch {

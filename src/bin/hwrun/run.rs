@@ -70,15 +70,7 @@ fn as_text(
         let buffer = &case.artifacts.manifest.buffers[*at];
         match difference {
             None => writeln!(out, "  {}: equals the simulator in all {} bytes", buffer.name, buffer.bytes)?,
-            Some(d) => {
-                let hex = |bytes: &[u8]| bytes.iter().rev().map(|b| format!("{b:02x}")).collect::<String>();
-                let [expected, got] = [&d.values[0], &d.values[1]].map(|v| hex(v));
-                writeln!(
-                    out,
-                    "  {}: DIFFERS from the simulator in {} of {} bytes, first in element {} ({}): expected 0x{expected}, got 0x{got}",
-                    buffer.name, d.bytes, buffer.bytes, d.element, buffer.element
-                )?;
-            }
+            Some(difference) => writeln!(out, "  {}", difference.words(buffer))?,
         }
     }
     let [work, all] = case.predicted_ms;

@@ -235,6 +235,18 @@ pub struct Difference {
     pub values: [Vec<u8>; 2],
 }
 
+impl Difference {
+    /// What differs, for people.
+    pub fn words(&self, buffer: &ManifestBuffer) -> String {
+        let hex = |bytes: &[u8]| bytes.iter().rev().map(|b| format!("{b:02x}")).collect::<String>();
+        let [expected, got] = [&self.values[0], &self.values[1]].map(|v| hex(v));
+        format!(
+            "{}: DIFFERS from the simulator in {} of {} bytes, first in element {} ({}): expected 0x{expected}, got 0x{got}",
+            buffer.name, self.bytes, buffer.bytes, self.element, buffer.element
+        )
+    }
+}
+
 /// Compares one buffer, byte by byte.
 pub fn compare(buffer: &ManifestBuffer, expected: &[u8], got: &[u8]) -> Option<Difference> {
     let first = expected.iter().zip(got).position(|(a, b)| a != b)?;

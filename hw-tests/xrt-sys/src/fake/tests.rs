@@ -101,7 +101,7 @@ fn every_fault_is_an_error_or_a_state_and_leaks_nothing() {
             (Fault::DeviceLost, Err(e)) => assert_eq!(e.cause, Cause::System(ENODEV)),
             (Fault::Firmware | Fault::Abort, Ok((state, _))) => assert_eq!(state, CommandState::Abort),
             (Fault::TimeOut, Ok((state, _))) => assert_eq!(state, CommandState::Timeout),
-            (Fault::WrongBit { .. }, Ok((state, bytes))) => {
+            (Fault::WrongBit, Ok((state, bytes))) => {
                 assert_eq!((state, bytes[0], bytes[1]), (CommandState::Completed, 43, 42));
             }
             (fault, result) => panic!("{fault:?}: {result:?}"),

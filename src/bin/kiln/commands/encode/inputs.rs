@@ -1,12 +1,12 @@
 //! What an encoding needs, checked before any work: every problem is reported, not only the first.
 
 use super::Args;
-use super::network::Network;
 use crate::commands::{can_write, device};
 use anyhow::{Result, anyhow};
 use kiln::dsl::device::{Device, Profile};
 use kiln::kernels::whisper::audio::{self, Audio};
 use kiln::kernels::whisper::npy::NpyWriter;
+use kiln::network::Network;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
@@ -39,13 +39,13 @@ impl Inputs {
         }
         let audio = problems.keep(audio::read(&args.audio));
         let calibration: Vec<Option<Audio>> =
-            args.calibrate.iter().map(|path| problems.keep(audio::read(path))).collect();
+            args.network.calibrate.iter().map(|path| problems.keep(audio::read(path))).collect();
         let device = problems.keep(device(&args.device));
         let profile = device.as_ref().map(|device| {
             let name = args.profile.as_deref().unwrap_or(device.default_profile());
             problems.keep(device.profile(name)).map(|_| name.to_owned())
         });
-        let network = problems.keep(Network::read(args));
+        let network = problems.keep(Network::read(&args.network));
         match (audio, device, profile.flatten(), network) {
             (Some(audio), Some(device), Some(profile), Some(network)) if problems.messages.is_empty() => {
                 let calibration = calibration.into_iter().flatten().collect();
@@ -84,7 +84,7 @@ fn claim(path: &Path, args: &Args) -> Result<NpyWriter> {
 /// Whether a file to be written is none that is read.
 fn not_an_input(path: &Path, args: &Args, what: &str) -> Result<()> {
     let device = Path::new(&args.device);
-    let inputs = args.calibrate.iter().chain(&args.weights).map(PathBuf::as_path);
+    let inputs = args.network.calibrate.iter().chain(&args.network.weights).map(PathBuf::as_path);
     let inputs = inputs.chain([args.audio.as_path(), device]);
     let same = |input: &Path| match (input.canonicalize(), path.canonicalize()) {
         (Ok(input), Ok(path)) => input == path,

@@ -1,26 +1,23 @@
 //! `kiln encode`: speech to features on the simulated array.
 
 mod inputs;
-mod network;
 mod report;
 
 use super::{TraceFile, write_file};
 use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use inputs::Inputs;
-use kiln::kernels::whisper::audio::Audio;
 use kiln::kernels::whisper::encoder::{self, EncodeError, EncodeReport, Progress};
 use kiln::kernels::whisper::mel_array::MelArray;
 use kiln::kernels::whisper::plan::Plan;
-use kiln::kernels::whisper::quantise::Quantised;
 use kiln::kernels::whisper::scheme::Scheme;
-use kiln::kernels::whisper::{EncoderWeights, ModelConfig, QuantModel, calibrate, integer, mel, reference};
+use kiln::kernels::whisper::{EncoderWeights, QuantModel, integer, mel, reference};
+use kiln::network::{MelOn, Network, NetworkArgs, spectrograms};
 use kiln::predict::{Launch, Prediction};
 use kiln::runner::SimRunner;
 use kiln::sim::array::SimOptions;
 use kiln::sim::trace::{Perfetto, Run};
-use ndarray::{Array2, Axis, concatenate};
-use network::Network;
+use ndarray::{Axis, concatenate};
 use report::{Asked, OnArray, Report};
 use std::borrow::Cow;
 use std::io::Write;
@@ -44,19 +41,8 @@ pub struct Args {
     /// Recording: WAV, FLAC or MP3 of any rate and number of channels, up to an hour
     #[arg(value_name = "AUDIO")]
     audio: PathBuf,
-    /// Sizes of the encoder: tiny, base, small, medium, their .en, large-v2, large-v3, turbo or design-doc [default: those of --weights, else tiny]
-    #[arg(long)]
-    model: Option<String>,
-    /// A quantised encoder (`kiln quantize`), or weights with Hugging Face's or OpenAI's names: safetensors (a file, a list of shards or their folder), PyTorch
-    /// (.pt) or whisper.cpp's ggml (.bin)
-    #[arg(long, value_name = "F")]
-    weights: Option<PathBuf>,
-    /// Seed of the random weights, when there is no file
-    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "weights")]
-    seed: u64,
-    /// How tensors are numbers: w8a8, w8a8-static, bf16 or design-doc [default: that of quantised --weights, else w8a8]
-    #[arg(long, value_name = "S")]
-    scheme: Option<Scheme>,
+    #[command(flatten)]
+    network: NetworkArgs,
     /// What encodes: the simulated array, the scheme's numbers on the processor (the same bits), or floats
     #[arg(long, value_enum, default_value_t = Backend::Array)]
     backend: Backend,
@@ -64,9 +50,6 @@ pub struct Args {
     /// array, those kernels' numbers on the processor
     #[arg(long, value_enum, default_value_t = MelOn::Host)]
     mel: MelOn,
-    /// Recording to measure the scales of activations on; may be given more than once [default: AUDIO]
-    #[arg(long, value_name = "AUDIO")]
-    calibrate: Vec<PathBuf>,
     /// What the prediction is for: a built-in device, or a file with a description
     #[arg(long, value_name = "npu1|FILE", default_value = "npu1")]
     device: String,
@@ -98,15 +81,6 @@ enum Backend {
     Reference,
 }
 
-/// What makes the log-mel spectrogram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum MelOn {
-    /// The processor, in floats.
-    Host,
-    /// The array's kernels.
-    Npu,
-}
-
 /// Encodes, writes the features and prints what it took.
 ///
 /// # Errors
@@ -121,7 +95,7 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     let mut inputs = Inputs::read(args)?;
     let output = inputs.output.take();
     let config = inputs.network.config().clone();
-    let scheme = inputs.network.scheme(args.scheme);
+    let scheme = inputs.network.scheme(args.network.scheme);
     let plan = plan(args, &inputs, scheme)?;
     let front = front(args, &inputs)?;
     notes(args, &inputs);
@@ -129,19 +103,17 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     let encoder = match (&inputs.network, args.backend) {
         (Network::Floats(weights), Backend::Reference) => Encoder::Floats(weights),
         (Network::Quantised(..), Backend::Reference) => {
-            bail!("{}: the float encoder needs weights in floats, these are quantised", weights_name(args))
+            bail!(
+                "{}: the float encoder needs weights in floats, these are quantised",
+                args.network.weights_name()
+            )
         }
-        (Network::Quantised(model, _), _) => Encoder::Scheme(model.clone()),
-        (Network::Floats(weights), _) => {
-            let others: Vec<_> =
-                inputs.calibration.iter().flat_map(|a| calibrate::windows(a, &config)).collect();
+        (network, _) => {
+            let model = network.in_scheme(&args.network, &inputs.calibration, &windows)?;
             if stopped() {
                 return Ok(interrupted());
             }
-            let mels = if others.is_empty() { &windows } else { &others };
-            let quantised =
-                Quantised::new(weights, mels, scheme).map_err(|e| anyhow!("{}: {e}", weights_name(args)))?;
-            Encoder::Scheme(Box::new(quantised.model))
+            Encoder::Scheme(Box::new(model))
         }
     };
 
@@ -256,7 +228,7 @@ fn plan(args: &Args, inputs: &Inputs, scheme: Scheme) -> Result<Option<Plan>> {
         return Ok(None);
     }
     let plan = Plan::new(inputs.network.config(), &scheme.recipe(), &inputs.device);
-    Ok(Some(plan.map_err(|e| anyhow!("{}: {e}", weights_name(args)))?))
+    Ok(Some(plan.map_err(|e| anyhow!("{}: {e}", args.network.weights_name()))?))
 }
 
 /// The design of the log-mel spectrogram, if the array is to make it.
@@ -272,35 +244,18 @@ fn front(args: &Args, inputs: &Inputs) -> Result<Option<MelArray>> {
 
 /// What a person should know before reading numbers; on standard error, since JSON goes to the other.
 fn notes(args: &Args, inputs: &Inputs) {
-    if args.weights.is_none() {
-        eprintln!(
-            "note: no --weights: the weights are random (seed {}), the features mean nothing",
-            args.seed
-        );
-    }
-    if !inputs.network.unknown().is_empty() {
-        eprintln!("note: tensors that an encoder does not have: {}", inputs.network.unknown().join(", "));
+    for note in args.network.notes(&inputs.network) {
+        eprintln!("note: {note}");
     }
     let calibrates = matches!(inputs.network, Network::Floats(_)) && args.backend != Backend::Reference;
-    if args.calibrate.is_empty() && calibrates {
+    if args.network.calibrate.is_empty() && calibrates {
         eprintln!("note: no --calibrate: scales are measured on the input itself");
     }
-}
-
-/// What messages call the weights: their file.
-fn weights_name(args: &Args) -> String {
-    args.weights.as_ref().map_or_else(|| "the seeded weights".to_owned(), |path| path.display().to_string())
 }
 
 fn interrupted() -> ExitCode {
     eprintln!("stopped; nothing was written");
     ExitCode::from(INTERRUPTED)
-}
-
-/// The log-mel spectrogram `[mels, frames]` that the encoder reads, of each window.
-fn spectrograms(audio: &Audio, config: &ModelConfig) -> Vec<Array2<f32>> {
-    let window = |samples| mel::first_frames(mel::log_mel(samples, config.mels).view(), config.frames());
-    audio.windows().map(window).collect()
 }
 
 /// On a terminal; elsewhere indicatif draws nothing.

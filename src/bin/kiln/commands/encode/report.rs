@@ -1,8 +1,7 @@
 //! What an encoding found out, for people and as JSON.
 
 use super::inputs::Inputs;
-use super::network::Network;
-use super::{Args, Backend, MelOn};
+use super::{Args, Backend};
 use crate::commands::{TraceFile, Wait};
 use kiln::dsl::array::Design;
 use kiln::dsl::device::{Compiler, Device, TileKind};
@@ -13,6 +12,7 @@ use kiln::kernels::whisper::encoder::{CoreWork, EncodeReport, OpReport};
 use kiln::kernels::whisper::plan::Plan;
 use kiln::kernels::whisper::saved::Stamp;
 use kiln::kernels::whisper::scheme::Scheme;
+use kiln::network::{MelOn, Network};
 use kiln::predict::{Launch, Prediction};
 use serde::Serialize;
 use std::fmt;
@@ -202,8 +202,8 @@ impl Asked {
         let (calibration, calibration_files) = match &inputs.network {
             Network::Quantised(..) => ("weights", vec![]),
             Network::Floats(_) if reference => ("none", vec![]),
-            Network::Floats(_) if args.calibrate.is_empty() => ("input", vec![path(&args.audio)]),
-            Network::Floats(_) => ("files", args.calibrate.iter().map(path).collect()),
+            Network::Floats(_) if args.network.calibrate.is_empty() => ("input", vec![path(&args.audio)]),
+            Network::Floats(_) => ("files", args.network.calibrate.iter().map(path).collect()),
         };
         Asked {
             audio: path(&args.audio),
@@ -225,7 +225,7 @@ impl Asked {
             scheme: if reference { "f32" } else { scheme.name() },
             scheme_note: scheme.note().filter(|_| !reference),
             weights,
-            weights_file: args.weights.as_ref().map(path),
+            weights_file: args.network.weights.as_ref().map(path),
             weights_seed: inputs.network.seed(),
             calibration,
             calibration_files,
