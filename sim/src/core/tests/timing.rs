@@ -254,3 +254,23 @@ fn an_address_read_from_memory_may_be_the_same_again() {
     // Load 7, add 1, store 1 to the load of the next iteration.
     assert_eq!(interval(&kernel(scatter)), 9);
 }
+
+#[test]
+fn a_lookup_waits_for_both_copies_of_its_table() {
+    let kernels = [[0, 1], [1, 0]].map(|order| {
+        kernel(|k| {
+            let (x, y) = (k.input::<i16>("x", [64]), k.output::<i16>("y", [32]));
+            let copies = k.scratch_tables::<i16>("t", 8, [2, 3]);
+            let index = x.load::<32>(32);
+            let entries = x.load::<16>(0).low::<8>();
+            let line = entries.concat::<16>(entries);
+            // The copy that is stored late, the same bits after some comparisons, is what the lookup waits for.
+            for (copy, line) in order.into_iter().zip([line, (0..9).fold(line, |same, _| same.max(line))]) {
+                copies[copy].store(0, line);
+            }
+            y.store(0, index.lookup::<i16>(copies, 0, 4));
+        })
+    });
+    let [second, first] = kernels.map(|kernel| cycles(&kernel, &[]));
+    assert_eq!(second, first);
+}

@@ -1,6 +1,6 @@
 //! The dependence graph of a region of straight code or of one iteration of a loop.
 
-use super::memory::{Access, Stepping, matters, may_meet, meets_after};
+use super::memory::{Access, Stepping, addresses, matters, may_meet, meets_after};
 use super::registers::Def;
 use super::resources::{Mask, SRS_UNIT, bits, load_of};
 use super::select::{Selection, uses_srs_unit};
@@ -477,17 +477,22 @@ impl<'k> Builder<'k> {
     }
 
     fn order_memory(&mut self, data: &'k OpData, nodes: Vec<usize>) {
-        let Some(address) = &data.address else { return };
         let nodes: Vec<usize> = nodes.into_iter().filter(|&n| self.graph.nodes[n].memory.is_some()).collect();
         let writes = spec(data.opcode).effect == Effect::Write;
-        // A lookup may read its whole table.
-        let whole = self.kernel.param(address.param).bytes();
-        let size_bytes = access(self.kernel, data).map_or(whole, |a| u64::from(a.size_bytes));
         let excludes = nodes.iter().any(|&n| self.graph.nodes[n].class == LatencyClass::PartStore);
-        let access = Access { address, size_bytes, writes, excludes, nodes, epoch: self.epoch };
+        for address in addresses(data) {
+            // A lookup may read its whole table.
+            let whole = self.kernel.param(address.param).bytes();
+            let size_bytes = access(self.kernel, data).map_or(whole, |a| u64::from(a.size_bytes));
+            let (nodes, epoch) = (nodes.clone(), self.epoch);
+            self.order_access(Access { address, size_bytes, writes, excludes, nodes, epoch });
+        }
+    }
+
+    fn order_access(&mut self, access: Access<'k>) {
+        let (param, writes) = (access.address.param, access.writes);
         let drained = self.drained.clone();
-        for (_, written, cycle, latency) in drained.iter().filter(|d| d.0 == address.param && (d.1 || writes))
-        {
+        for (_, written, cycle, latency) in drained.iter().filter(|d| d.0 == param && (d.1 || writes)) {
             let wait = if *written && !writes { *latency } else { ORDER_CYCLES };
             for &node in &access.nodes {
                 self.not_before(node, cycle + i64::from(wait));
@@ -587,7 +592,7 @@ impl<'k> Builder<'k> {
     }
 
     fn meets_after(&self, earlier: &Access, later: &Access, along: Stepping) -> Option<u32> {
-        if matters(earlier, later) && self.is_indexed(earlier.address) {
+        if matters(earlier, later) && self.is_indexed(&earlier.address) {
             return Some(1);
         }
         // A term made in the loop may have any value in the next iteration.

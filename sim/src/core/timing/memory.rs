@@ -1,11 +1,13 @@
 //! Which memory accesses must keep their order, within an iteration and across iterations.
 
-use kiln_dsl::kernel::{Address, ValueId};
+use kiln_dsl::kernel::{Address, Imm, OpData, ValueId};
+use smallvec::SmallVec;
+use std::borrow::Cow;
 
 /// An access and the instructions that do it.
 #[derive(Clone, Debug)]
 pub(super) struct Access<'k> {
-    pub address: &'k Address,
+    pub address: Cow<'k, Address>,
     pub size_bytes: u64,
     pub writes: bool,
     /// Reads, changes and writes a word: keeps all other accesses off (`isa_timing` section 2).
@@ -13,6 +15,17 @@ pub(super) struct Access<'k> {
     pub nodes: Vec<usize>,
     /// Iteration of the loop around, when a region holds the end of one and the start of the next.
     pub epoch: u32,
+}
+
+/// Where an operation accesses memory: a lookup in both copies of its table.
+pub(super) fn addresses(data: &OpData) -> impl Iterator<Item = Cow<'_, Address>> {
+    let second = match data.imm {
+        Imm::Lookup { second, .. } => {
+            Some(Address { param: second, terms: SmallVec::new(), offset_bytes: 0 })
+        }
+        _ => None,
+    };
+    data.address.iter().map(Cow::Borrowed).chain(second.map(Cow::Owned))
 }
 
 /// A loop's index and its step.
