@@ -11,17 +11,21 @@
 #define KILN_MIN_TRIPS(n) [[chess::min_loop_count(n)]]
 #define KILN_MAX_TRIPS(n) [[chess::max_loop_count(n)]]
 #define KILN_UNROLL [[chess::unroll_loop()]]
+// Without `prepare_for_pipelining` it keeps a loop as it is written.
+#define KILN_COMPACT
 #elif defined(__AIENGINE__) || defined(__AIECC__)
 // Peano pipelines innermost loops by itself and wants the range of their trip counts.
 #define KILN_PIPELINE
 #define KILN_MIN_TRIPS(n) KILN_PRAGMA(clang loop min_iteration_count(n))
 #define KILN_MAX_TRIPS(n) KILN_PRAGMA(clang loop max_iteration_count(n))
 #define KILN_UNROLL KILN_PRAGMA(clang loop unroll(full))
+#define KILN_COMPACT KILN_PRAGMA(clang loop pipeline(disable) unroll(disable))
 #else
 #define KILN_PIPELINE
 #define KILN_MIN_TRIPS(n)
 #define KILN_MAX_TRIPS(n)
 #define KILN_UNROLL
+#define KILN_COMPACT
 #endif
 
 namespace kiln {

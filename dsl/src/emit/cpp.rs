@@ -357,7 +357,10 @@ impl Emitter<'_> {
         if plan.map_or(hint.pipeline, |plan| plan.is_some()) {
             hints.push("KILN_PIPELINE".to_string());
         }
-        if hint.unroll {
+        if hint.compact {
+            // Without promised trips: Peano pipelines a loop that promises two whatever else is said.
+            hints.push("KILN_COMPACT".to_string());
+        } else if hint.unroll {
             hints.push("KILN_UNROLL".to_string());
         } else if min_trips > 0 {
             hints.push(format!("KILN_MIN_TRIPS({min_trips})"));

@@ -314,7 +314,8 @@ impl Author<'_> {
         let args: Vec<ValueId> = std::iter::once(index)
             .chain(types.iter().map(|&ty| self.value(ty)).collect::<Vec<_>>())
             .collect();
-        let hint = LoopHint { pipeline: self.below(2) == 1, min_trips: 0, unroll: false };
+        let drawn = self.below(4);
+        let hint = LoopHint { pipeline: drawn % 2 == 1, compact: drawn == 2, ..LoopHint::default() };
         let body = BlockId(self.kernel.blocks.len() as u32);
         let op = OpData {
             operands: [lo, hi].into_iter().chain(inits).collect(),

@@ -172,6 +172,8 @@ pub struct LoopHint {
     pub min_trips: u32,
     /// Unroll completely.
     pub unroll: bool,
+    /// Neither pipeline nor unroll: the loop with the least code.
+    pub compact: bool,
 }
 
 /// The part of an operation that is neither an operand nor an address.

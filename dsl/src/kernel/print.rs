@@ -264,6 +264,9 @@ impl Writer<'_> {
         if hint.unroll {
             text.push_str(" unroll");
         }
+        if hint.compact {
+            text.push_str(" compact");
+        }
         if hint.min_trips != 0 {
             let _ = write!(text, " min_trips {}", hint.min_trips);
         }

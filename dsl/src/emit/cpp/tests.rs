@@ -77,3 +77,15 @@ fn loops_that_a_schedule_pipelines_say_so() {
     assert_eq!(emit_cpp_scheduled(&kernel, &LoopPlans::new()).expect("emits"), plain);
     assert!(emit_cpp(&kernel).expect("emits").contains("KILN_PIPELINE"));
 }
+
+/// Promised trips would have Peano pipeline the loop after all.
+#[test]
+fn a_compact_loop_promises_nothing() {
+    let kernel = build("clear", |k| {
+        let y = k.output::<i8>("y", [2048]);
+        let zero = k.zeros::<i8, 64>();
+        k.compact().for_step(0, 2048, 64, |i| y.store(i, zero));
+    });
+    let text = emit_cpp(&kernel).expect("emits");
+    assert!(text.contains("    KILN_COMPACT\n") && !text.contains("TRIPS"), "{text}");
+}

@@ -16,12 +16,17 @@ pub struct Hinted<'k> {
 impl Builder {
     /// The next loop is to be software-pipelined and runs at least `min_trips` times.
     pub fn pipelined(&self, min_trips: u32) -> Hinted<'_> {
-        Hinted { k: self, hint: LoopHint { pipeline: true, min_trips, unroll: false } }
+        Hinted { k: self, hint: LoopHint { pipeline: true, min_trips, ..LoopHint::default() } }
     }
 
     /// The next loop is to be unrolled completely.
     pub fn unrolled(&self) -> Hinted<'_> {
         Hinted { k: self, hint: LoopHint { unroll: true, ..LoopHint::default() } }
+    }
+
+    /// The next loop is to take little program memory: one iteration after the other, written once.
+    pub fn compact(&self) -> Hinted<'_> {
+        Hinted { k: self, hint: LoopHint { compact: true, ..LoopHint::default() } }
     }
 
     fn plain(&self) -> Hinted<'_> {

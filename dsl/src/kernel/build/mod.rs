@@ -44,6 +44,7 @@ mod vector;
 
 pub use address::Index;
 pub use carried::{Block2, Carried};
+pub use control::Hinted;
 pub use memory::{Buf, Shape, TileBuf};
 pub use scalar::{IntoScalar, Scalar};
 pub use typed::*;

@@ -87,7 +87,7 @@ impl Parser {
         Ok(())
     }
 
-    /// `v4 = v1 to v2 step 2 iter(v5: i32 = v1) pipeline unroll min_trips 4`; returns the body's
+    /// `v4 = v1 to v2 step 2 iter(v5: i32 = v1) pipeline unroll compact min_trips 4`; returns the body's
     /// arguments.
     fn loop_header(&mut self, op: &mut OpData) -> Parsed<Vec<ValueId>> {
         let at = self.at();
@@ -116,8 +116,12 @@ impl Parser {
                 op.operands.push(init);
             }
         }
-        let mut hint =
-            LoopHint { pipeline: self.eat_word("pipeline"), unroll: self.eat_word("unroll"), min_trips: 0 };
+        let mut hint = LoopHint {
+            pipeline: self.eat_word("pipeline"),
+            unroll: self.eat_word("unroll"),
+            compact: self.eat_word("compact"),
+            min_trips: 0,
+        };
         if self.eat_word("min_trips") {
             hint.min_trips = self.u32("a trip count")?;
         }

@@ -51,6 +51,7 @@ pub(super) fn pipelining(compiler: Compiler, hints: Hints, of: &Known) -> Option
     let stages = |trips: u64| u32::try_from(trips).unwrap_or(u32::MAX);
     let one = |trips: u64| Some(Pipelining { names: Names::One, stages_max: stages(trips) });
     match compiler {
+        Compiler::Peano | Compiler::Chess if of.hint.compact => None,
         // Its pipeliner after register allocation needs two promised iterations.
         Compiler::Peano if is_promised(hints, of) && of.trips_min >= 2 => one(of.trips_min),
         // The one before allocation takes loops that count down to zero: constant counts that nothing promises,
@@ -115,7 +116,7 @@ pub(super) fn unrolled(
     body: Body,
 ) -> u32 {
     let (Compiler::Peano, Some(trips)) = (compiler, trips) else { return 1 };
-    if hint.min_trips >= PIPELINED_RATHER {
+    if hint.compact || hint.min_trips >= PIPELINED_RATHER {
         return 1;
     }
     let most = match body.is_scalar {
