@@ -33,16 +33,18 @@
 //! of O as a strip of its own.
 
 mod cases;
+mod compact;
 mod reference;
 
 pub use cases::{entry_block, entry_finish, entry_start};
 pub(crate) use reference::FIRST_RESTS;
 pub use reference::{Attention, EXP_TABLE, Running, reference_i8, reference_i16};
 
+use crate::code::Code;
 use crate::fixed::ReciprocalTable;
 use crate::layout::STRIP;
 use kiln_dsl::kernel::build::{
-    Acc32, Acc64, Accum, Block2 as _, Buf, Builder, Loadable, Scalar, TileBuf, ToVector, Vector, mmul,
+    Acc32, Acc64, Accum, Block2 as _, Buf, Builder, Loadable, Mask, Scalar, TileBuf, ToVector, Vector, mmul,
 };
 use kiln_dsl::kernel::{Elem, Kernel};
 use kiln_dsl::num::shuffle::{T8_8X8, T8_64X2_HI, T16_1X2_FLIP, T32_4X4, T128_4X2_HI, T128_4X2_LO};
@@ -84,6 +86,8 @@ pub struct AttentionShape {
     pub rows: u32,
     /// Dimensions of a head: a multiple of 8.
     pub dims: u32,
+    /// How the loops are written.
+    pub code: Code,
 }
 
 /// One object of a core in L1.
@@ -110,7 +114,7 @@ impl AttentionShape {
     }
 
     fn name(&self, part: &str) -> String {
-        format!("attention_{part}_{}x{}", self.rows, self.dims)
+        format!("attention_{part}_{}x{}{}", self.rows, self.dims, self.code.suffix())
     }
 
     /// Elements of O.
@@ -159,9 +163,9 @@ pub fn start(shape: AttentionShape) -> Kernel {
         let total = k.output::<i32>("total", [shape.lanes_len()]);
         let top = k.output::<i16>("top", [shape.lanes_len()]);
         let seen = k.output::<i32>("seen", [HEADER_WORDS]);
-        k.pipelined(1).for_step(0, shape.sums_len(), 16, |i| sums.store(i, k.zeros::<i32, 16>()));
+        shape.code.inner(k).for_step(0, shape.sums_len(), 16, |i| sums.store(i, k.zeros::<i32, 16>()));
         let lowest = k.splat::<i16, 16>(i32::from(MASKED));
-        k.pipelined(1).for_step(0, shape.lanes_len(), 16, |i| {
+        shape.code.inner(k).for_step(0, shape.lanes_len(), 16, |i| {
             total.store(i, k.zeros::<i32, 16>());
             top.store(i, lowest);
         });
@@ -191,15 +195,45 @@ pub fn block(shape: AttentionShape) -> Kernel {
         let first = seen.get(0);
         seen.set(0, first + KEYS);
         let b = BlockOf { k, shape, scores, octaves, top, sums, total };
-        b.score(q, keys, header, first);
+        let scored = b.scored(header, first);
+        match shape.code {
+            Code::Fast => b.score(q, keys, scored),
+            Code::Compact => b.score_compact(q, keys, scored),
+        }
         b.raise();
         b.weigh(weights);
-        b.mix(weights, values);
+        match shape.code {
+            Code::Fast => b.mix(weights, values),
+            Code::Compact => b.mix_compact(weights, values),
+        }
     })
     .with_doc(&format!(
         "Attention of {} queries to one block of {KEYS} keys of {} dimensions: scores, running softmax, sums.",
         shape.rows, shape.dims
     ))
+}
+
+/// What makes a score of a product.
+#[derive(Clone, Copy)]
+struct Scored<'k> {
+    lane_keys: Vector<'k, i16, 32>,
+    valid: Scalar<'k>,
+    acc_shift: Scalar<'k>,
+    shift: Scalar<'k>,
+    mult: Vector<'k, i16, 32>,
+    masked: Vector<'k, i16, 32>,
+}
+
+impl<'k> Scored<'k> {
+    /// Which keys of tile `j` there are.
+    fn there(&self, k: &'k Builder, j: Scalar<'k>) -> Mask<'k, 32> {
+        self.lane_keys.lt(k.splat(self.valid - j * 8))
+    }
+
+    fn of(&self, sum: Accum<'k, Acc32, 32>, there: Mask<'k, 32>) -> Vector<'k, i16, 32> {
+        let t = sum.srs::<i16>(self.acc_shift).times::<Acc32, i16>(self.mult).srs::<i16>(self.shift);
+        there.select(t, self.masked)
+    }
 }
 
 /// The parts of [`block`].
@@ -214,15 +248,8 @@ struct BlockOf<'k> {
 }
 
 impl<'k> BlockOf<'k> {
-    /// Scores of all queries and keys, and their greatest by lane in `octaves`. Four tiles of rows at a time share the
-    /// shuffled tiles of keys, and the product of 64 dimensions is one body, so that requantising overlaps it.
-    fn score(
-        &self,
-        q: TileBuf<'k, i8, 32>,
-        keys: TileBuf<'k, i8, 32>,
-        header: Buf<'k, i32>,
-        first: Scalar<'k>,
-    ) {
+    /// What makes a score of a product.
+    fn scored(&self, header: Buf<'k, i32>, first: Scalar<'k>) -> Scored<'k> {
         let k = self.k;
         let lane_keys: Vec<u8> = (0..32u16).flat_map(|lane| (lane % 8).to_le_bytes()).collect();
         let lane_keys = k.table::<i16>("lane_keys", lane_keys).load::<32>(0);
@@ -230,9 +257,16 @@ impl<'k> BlockOf<'k> {
         let (acc_shift, shift) = (header.get(1), header.get(3));
         let mult = k.splat::<i16, 32>(header.get(2));
         let masked = k.splat::<i16, 32>(i32::from(MASKED));
+        Scored { lane_keys, valid, acc_shift, shift, mult, masked }
+    }
+
+    /// Scores of all queries and keys, and their greatest by lane in `octaves`. Four tiles of rows at a time share the
+    /// shuffled tiles of keys, and the product of 64 dimensions is one body, so that requantising overlaps it.
+    fn score(&self, q: TileBuf<'k, i8, 32>, keys: TileBuf<'k, i8, 32>, scored: Scored<'k>) {
+        let k = self.k;
         k.for_step(0, self.shape.row_tiles(), 4, |i| {
-            let highest = k.pipelined(1).fold(KEYS / 8, [masked; 4], |j, highest| {
-                let there = lane_keys.lt(k.splat(valid - j * 8));
+            let highest = k.pipelined(1).fold(KEYS / 8, [scored.masked; 4], |j, highest| {
+                let there = scored.there(k, j);
                 let mut sum: [[Option<Accum<Acc32, 32>>; 1]; 4] = [[None]; 4];
                 for p in 0..self.shape.strips() {
                     let tile = keys.load(j * 2, p).concat::<64>(keys.load(j * 2 + 1, p));
@@ -247,8 +281,7 @@ impl<'k> BlockOf<'k> {
                 }
                 std::array::from_fn(|r| {
                     let sum = sum[r][0].expect("a head has a strip");
-                    let t = sum.srs::<i16>(acc_shift).times::<Acc32, i16>(mult).srs::<i16>(shift);
-                    let t = there.select(t, masked);
+                    let t = scored.of(sum, there);
                     self.scores.store(j, i + r as u32, t);
                     highest[r].max(t)
                 })
@@ -263,7 +296,7 @@ impl<'k> BlockOf<'k> {
     fn raise(&self) {
         let (k, mt) = (self.k, self.shape.row_tiles());
         let (to_octave, octave) = (k.splat::<i16, 32>(15), k.splat::<i16, 32>(!15));
-        let rise = k.pipelined(1).fold(mt, k.zeros::<i16, 32>(), |i, rise| {
+        let rise = self.shape.code.inner(k).fold(mt, k.zeros::<i16, 32>(), |i, rise| {
             let highest = row_maxima(self.octaves.load(0, i));
             let before = self.top.load(0, i);
             let after = before.max((highest + to_octave) & octave);
@@ -288,7 +321,7 @@ impl<'k> BlockOf<'k> {
                         }
                     };
                     scale(self.total, k.constant(0));
-                    k.pipelined(1).for_step(0, self.shape.strips(), 1, |j| scale(self.sums, j));
+                    self.shape.code.inner(k).for_step(0, self.shape.strips(), 1, |j| scale(self.sums, j));
                 });
             });
         });
@@ -307,19 +340,20 @@ impl<'k> BlockOf<'k> {
         k.for_n(self.shape.row_tiles(), |i| {
             let top = self.top.load(0, i);
             let start = (self.total.load(0, i).ups::<Acc32>(0), first_rests);
-            let (sum, _) = k.pipelined(1).fold_step(0, KEYS / 8, 2, start, |j, (mut sum, mut rest)| {
-                let [even, odd] = [0, 1].map(|next| {
-                    let whole = (top - self.scores.load(j + next, i)).lookup::<i16>(exp, 0, 0) + rest;
-                    rest = whole & low_byte;
-                    whole
+            let (sum, _) =
+                self.shape.code.inner(k).fold_step(0, KEYS / 8, 2, start, |j, (mut sum, mut rest)| {
+                    let [even, odd] = [0, 1].map(|next| {
+                        let whole = (top - self.scores.load(j + next, i)).lookup::<i16>(exp, 0, 0) + rest;
+                        rest = whole & low_byte;
+                        whole
+                    });
+                    let bytes = even.shuffle(odd, T8_64X2_HI).cast::<u8, 64>();
+                    for (next, weight) in [(0, bytes.low::<32>()), (1, bytes.high::<32>())] {
+                        weights.store(j + next, i, weight);
+                        sum = k.mac(mmul::U8_I8_4X8X8, sum, weight, ones);
+                    }
+                    (sum, rest)
                 });
-                let bytes = even.shuffle(odd, T8_64X2_HI).cast::<u8, 64>();
-                for (next, weight) in [(0, bytes.low::<32>()), (1, bytes.high::<32>())] {
-                    weights.store(j + next, i, weight);
-                    sum = k.mac(mmul::U8_I8_4X8X8, sum, weight, ones);
-                }
-                (sum, rest)
-            });
             self.total.store(0, i, sum.srs(0));
         });
     }
@@ -382,7 +416,7 @@ where
         let power = k.output_tiles::<i16, 32>("power", [4, 8], [1, mt]);
         let out = k.output_tiles::<E, 32>("out", [4, 8], [mt, dt]);
         let reciprocal = ReciprocalTable::declare(k);
-        k.pipelined(1).for_step(0, shape.rows, 1, |row| {
+        shape.code.inner(k).for_step(0, shape.rows, 1, |row| {
             let scale = reciprocal.of(total.get(row * STRIP));
             let up = k.constant(1).shift_left(-scale.shift + MAX_SUM_LOG2);
             for (to, value) in [(mantissa, scale.mantissa), (power, up)] {
@@ -393,7 +427,7 @@ where
         k.for_n(mt, |i| {
             let [mantissa, power] =
                 [mantissa, power].map(|x| x.load(0, i)).map(|v| [v.low::<16>(), v.high::<16>()]);
-            k.pipelined(1).for_step(0, dt, 1, |j| {
+            shape.code.inner(k).for_step(0, dt, 1, |j| {
                 let half = |h: usize| {
                     let sum = sums.load_part::<16>(j, i, 16 * h as u32);
                     let z = sum.times::<Acc64, i16>(mantissa[h]).srs::<i32>(Z_SHIFT);

@@ -3,6 +3,7 @@
 use crate::attention::{self, AttentionShape};
 use crate::attention_normalised::{self, NormalisedShape};
 use crate::case::Entry;
+use crate::code::Code;
 use crate::matmul::{Block, Left, MatmulShape, Product};
 use crate::matmul_bf16::{Bf16Matmul, Out};
 use crate::matmul_whole::{Form, WholeMatmul};
@@ -43,10 +44,14 @@ pub fn catalogue() -> Vec<Entry> {
         transpose::entry(64, 64),
     ];
     for (rows, dims) in [(64, 64), (32, 64), (16, 64), (64, 32)] {
-        let shape = AttentionShape { rows, dims };
+        let shape = AttentionShape { rows, dims, code: Code::Fast };
         entries.extend([attention::entry_start(shape), attention::entry_block(shape)]);
         entries.extend([Elem::I8, Elem::I16].map(|elem| attention::entry_finish(shape, elem)));
     }
+    // Where program memory is short.
+    let shape = AttentionShape { rows: 16, dims: 64, code: Code::Compact };
+    entries.extend([attention::entry_start(shape), attention::entry_block(shape)]);
+    entries.push(attention::entry_finish(shape, Elem::I16));
     // What the tiny encoder's designs call.
     entries.extend([32, 288, 384, 576, 1280, 2368].map(copy::entry));
     entries.extend([3072, 4096].map(gelu::entry));
@@ -71,7 +76,7 @@ pub fn catalogue() -> Vec<Entry> {
     entries.extend(float_sums::Finish::ALL.map(|finish| float_sums::entry(64 * 48, finish)));
     entries.push(layernorm::entry(1, 384, Elem::Bf16));
     for rows in [64, 16] {
-        let shape = AttentionShape { rows, dims: 64 };
+        let shape = AttentionShape { rows, dims: 64, code: Code::Fast };
         entries.push(attention_bf16::entry_start(shape));
         entries.extend([attention_bf16::entry_block(shape), attention_bf16::entry_finish(shape)]);
     }

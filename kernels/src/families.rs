@@ -7,6 +7,7 @@ use kiln_dsl::kernel::Elem;
 use crate::attention::{self, AttentionShape};
 use crate::attention_normalised::{self, NormalisedShape};
 use crate::case::{Data, Entry, Source};
+use crate::code::Code;
 use crate::float_sums::Finish;
 use crate::matmul::{Block, Left, MatmulShape, Product};
 use crate::matmul_bf16::{Bf16Matmul, Out};
@@ -162,7 +163,11 @@ impl Sizes {
     }
 
     fn attention(&mut self) -> AttentionShape {
-        AttentionShape { rows: self.by(16, 6), dims: self.by(8, 12) }
+        AttentionShape {
+            rows: self.by(16, 6),
+            dims: self.by(8, 12),
+            code: self.of(&[Code::Fast, Code::Compact]),
+        }
     }
 
     fn normalised(&mut self) -> NormalisedShape {

@@ -8,6 +8,7 @@ pub mod attention_bf16;
 pub mod attention_normalised;
 pub mod case;
 pub mod catalogue;
+pub mod code;
 pub mod conv1d;
 pub mod copy;
 pub mod designs;

@@ -139,6 +139,7 @@ pub fn entry_finish(shape: AttentionShape, elem: Elem) -> Entry {
 mod tests {
     use super::*;
     use crate::case::Data;
+    use crate::code::Code;
     use kiln_dsl::device::{Compiler, Device};
     use kiln_sim::core::{CoreModel, Engine, KernelArg, run_kernel_on};
 
@@ -158,7 +159,7 @@ mod tests {
     /// Of 64 queries, 64 keys and 64 dimensions: 2048 products of tiles, 4096 exponentials at four a cycle.
     #[test]
     fn a_block_costs_at_most_three_times_its_products_and_lookups() {
-        let shape = AttentionShape { rows: 64, dims: 64 };
+        let shape = AttentionShape { rows: 64, dims: 64, code: Code::Fast };
         for compiler in [Compiler::Ideal, Compiler::Peano] {
             let of = |entry, data| cycles(&entry, data, compiler);
             let [flat, random] = [Data::Flat, Data::Random].map(|data| of(entry_block(shape), data));
@@ -174,7 +175,7 @@ mod tests {
     fn objects_fit_l1() {
         let l1_bytes = Device::npu1().core.data_memory_bytes();
         for (rows, depth) in [(64, 2), (32, 2), (16, 2)] {
-            let objects = AttentionShape { rows, dims: 64 }.l1_objects(Elem::I16, depth);
+            let objects = AttentionShape { rows, dims: 64, code: Code::Fast }.l1_objects(Elem::I16, depth);
             let total: u32 = objects.iter().map(|o| o.bytes).sum();
             for object in &objects {
                 println!("{rows} queries: {:>6} B {}", object.bytes, object.name);

@@ -29,6 +29,7 @@ use crate::attention::{self, AttentionShape, HEADER_WORDS};
 use crate::attention_bf16;
 use crate::attention_normalised::{Header, NormalisedShape};
 use crate::case::bytes_of;
+use crate::code::Code;
 use crate::copy;
 use crate::layout::{BLOCK_ROWS, Blocked};
 use kiln_dsl::array::{Arg, CoreBuilder, Design, DesignBuilder, FifoId, MemType, ObjectId, Port, Tile, View};
@@ -83,6 +84,8 @@ pub struct Blocks {
     pub rows: u32,
     /// Blocks of keys and values: two where one is at work and one on its way.
     pub keys: u32,
+    /// How kernels of bytes with a running softmax are written; others have one form.
+    pub code: Code,
 }
 
 /// The tile of the design document's section 4.2, with its design: 64 queries a core, 64 keys at a time, no second
@@ -101,7 +104,7 @@ pub fn attention_64x64() -> (AttentionDesign, Design) {
         out: Elem::I8,
         output: Blocked::new(positions, width),
     };
-    let design = attention.design(Blocks { rows: 64, keys: 1 });
+    let design = attention.design(Blocks { rows: 64, keys: 1, code: Code::Fast });
     (attention, design)
 }
 
@@ -146,7 +149,8 @@ impl AttentionDesign {
     }
 
     /// The largest blocks that a device has room for: 64, 32 or 16 queries a core, or where their scores are resident 32
-    /// to 4, but no more than a quarter of all needs, and two blocks of keys in a core or one.
+    /// to 4, but no more than a quarter of all needs, and two blocks of keys in a core or one. With compact kernels where
+    /// others have too little program memory.
     ///
     /// # Errors
     /// When not even the smallest fit.
@@ -157,10 +161,16 @@ impl AttentionDesign {
         };
         let needed = |rows: &u32| sizes.last() == Some(rows) || self.positions > GRID * rows / 2;
         let blocks = sizes.iter().copied().filter(needed);
-        let blocks = blocks.flat_map(|rows| [2, 1].map(|keys| Blocks { rows, keys }));
+        let blocks =
+            |code| blocks.clone().flat_map(move |rows| [2, 1].map(|keys| Blocks { rows, keys, code }));
+        let codes: &[Code] = match self.softmax {
+            Softmax::Running if self.elem() == Elem::I8 => &[Code::Fast, Code::Compact],
+            _ => &[Code::Fast],
+        };
+        let blocks = codes.iter().flat_map(|&code| blocks(code));
         let design = |blocks: Blocks| {
             let whole = self.clone().with_rows(self.rows_needed(blocks.rows));
-            (blocks, whole.design(blocks))
+            (blocks, [whole.design(blocks)])
         };
         Ok(first_that_fits(device, blocks.map(design))?.0)
     }
@@ -193,7 +203,7 @@ impl AttentionDesign {
     /// When a size is not one of the kernels'.
     pub fn design(&self, blocks: Blocks) -> Design {
         let rows = blocks.rows;
-        let shape = AttentionShape { rows, dims: self.head_dim };
+        let shape = AttentionShape { rows, dims: self.head_dim, code: blocks.code };
         let normalised = self.softmax == Softmax::Normalised;
         let doc = format!(
             "Attention of {} heads of {} dimensions, {} positions: {rows} queries a core, {} keys at a time.",

@@ -216,7 +216,9 @@ impl Gemm {
             assert!(!row_scales || left == Left::I8, "{}: rows of bytes have multipliers", self.name);
         }
         let candidates = self.tiles().into_iter().flat_map(|tile| [(tile, 2), (tile, 1)]);
-        first_that_fits(device, candidates.map(|(tile, depth)| (tile, self.design(tile, depth))))
+        let candidates = candidates.map(|(tile, depth)| (tile, [self.design(tile, depth)]));
+        let (tile, [design]) = first_that_fits(device, candidates)?;
+        Ok((tile, design))
     }
 
     /// Elements of B's buffer: K rows and a column block.

@@ -6,6 +6,9 @@
 //! kernels lie in it. So residual addition and both LayerNorms are three sequences over one array program, and no
 //! reconfiguration lies between them.
 //!
+//! Where program memory is too short for all three, each operation is a program of its own ([`Programs`]), with the same
+//! header; a change of operation is then a change of design.
+//!
 //! A turn of a core is four rows, or two or one where a core has no room for that ([`Room`]). Every row of a result has two
 //! bytes for each column: results of 16 bits fill them, bytes (and the multiplier of their row,
 //! [`crate::requantise::ROW_BLOCK`]) lie at their start. Where the stream is bytes, so is every result. An addition takes
@@ -38,6 +41,7 @@ use kiln_dsl::array::{
 use kiln_dsl::device::Device;
 use kiln_dsl::kernel::{Elem, Kernel, verify};
 use kiln_dsl::sequence::HostBufferId;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Cores in a column, and columns.
@@ -56,6 +60,15 @@ pub enum RowOp {
 
 impl RowOp {
     const ALL: [RowOp; 3] = [RowOp::Add, RowOp::Norm, RowOp::NormPost];
+
+    /// The name of its design.
+    pub const fn name(self) -> &'static str {
+        match self {
+            RowOp::Add => "residual_add",
+            RowOp::Norm => "layernorm",
+            RowOp::NormPost => "layernorm_post",
+        }
+    }
 
     /// The word that stands for it in a header.
     const fn code(self) -> i32 {
@@ -137,6 +150,15 @@ pub struct Room {
     pub core_out: u32,
 }
 
+/// What the programs of a core hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Programs {
+    /// One holds every operation.
+    One,
+    /// Each operation has one.
+    Each,
+}
+
 /// The row-wise operations of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowProgram {
@@ -150,16 +172,17 @@ pub struct RowProgram {
     pub norm: Number,
     /// Its objects.
     pub room: Room,
+    /// Its programs.
+    pub programs: Programs,
 }
 
 /// A core's kernels and what it keeps.
-struct Core {
+struct Core<'a> {
     keep: KernelId,
-    add: KernelId,
-    norm: KernelId,
-    norm_post: KernelId,
+    /// The operations of its program.
+    ops: &'a [(RowOp, KernelId)],
     kept: LocalId,
-    /// Rows of bytes, and what orders them.
+    /// Rows of bytes of [`RowOp::Norm`], and what orders them.
     woven: Option<(LocalId, KernelId)>,
 }
 
@@ -275,10 +298,10 @@ impl RowProgram {
     }
 
     /// The program for `rows` rows of `d` columns with the largest and most objects that the memories of a device have
-    /// room for.
+    /// room for; one for all operations, unless that has too little program memory everywhere.
     ///
     /// # Errors
-    /// When not even one row at a time fits.
+    /// When not even one row at a time fits, of one of the operations.
     ///
     /// # Panics
     /// As [`RowProgram::design`].
@@ -293,10 +316,11 @@ impl RowProgram {
         let rooms = turns.into_iter().flat_map(|(turn_rows, copies)| {
             objects.map(|[mem, core_in, core_out]| Room { turn_rows, copies, mem, core_in, core_out })
         });
-        let candidates = rooms.map(|room| {
-            let program = RowProgram { d, rows, stream, norm, room };
-            let design = program.design("rows", RowOp::Add, program.rows_needed());
-            (program, design)
+        let rooms = [Programs::One, Programs::Each].map(|programs| rooms.clone().map(move |r| (programs, r)));
+        let candidates = rooms.into_iter().flatten().map(|(programs, room)| {
+            let program = RowProgram { d, rows, stream, norm, room, programs };
+            let designs = RowOp::ALL.map(|op| program.design(op.name(), op, program.rows_needed()));
+            (program, designs)
         });
         Ok(first_that_fits(device, candidates)?.0)
     }
@@ -313,18 +337,18 @@ impl RowProgram {
         let d = DesignBuilder::new(name, format!("Row-wise operations on rows of {}: {op:?}.", self.d));
         let kernel = |k: Kernel| d.kernel(Arc::new(verify(k).unwrap_or_else(|e| panic!("{e}"))));
         let keep = kernel(copy::copy_i8(self.header_piece()));
-        let [add, norm, norm_post] = if self.stream == Number::I8 {
-            let norm = kernel(layernorm_bytes(1, self.d));
-            [kernel(residual_add_i8(turn_rows * self.d)), norm, norm]
-        } else {
-            let norm = kernel(match self.norm {
-                Number::I8Rows => layernorm_rows(1, self.d),
-                other => layernorm(1, self.d, other.elem()),
-            });
-            let add = kernel(residual_add(turn_rows * self.d));
-            [add, norm, kernel(layernorm(1, self.d, Elem::I16))]
+        let held: &[RowOp] = match self.programs {
+            Programs::One => &RowOp::ALL,
+            Programs::Each => &[op],
         };
-        let weave = (self.norm_narrows() && turn_rows > 1)
+        // Where the stream is bytes, both norms are one kernel.
+        let mut known = BTreeMap::new();
+        let mut of = |op: RowOp| {
+            let body = self.kernel(op);
+            *known.entry(body.name.clone()).or_insert_with(|| kernel(body))
+        };
+        let ops: Vec<(RowOp, KernelId)> = held.iter().map(|&op| (op, of(op))).collect();
+        let weave = (held.contains(&RowOp::Norm) && self.norm_narrows() && turn_rows > 1)
             .then(|| kernel(weave(turn_rows, self.norm_bytes(), self.d)));
         // Bytes, since they are seen as several things and `memref.view` takes only bytes.
         let part = MemType::flat(Elem::I8, self.part_bytes());
@@ -358,7 +382,7 @@ impl RowProgram {
                 let rows = MemType::flat(Elem::I8, turn_rows * self.norm_bytes());
                 (d.local(format!("rows_{}_{}", at.col, at.row), at, rows, None, None), weave)
             });
-            let core = Core { keep, add, norm, norm_post, kept, woven };
+            let core = Core { keep, ops: &ops, kept, woven };
             d.core(at, |p| {
                 p.stack_bytes(STACK_BYTES);
                 p.forever(|p| self.dispatch(p, &core, input, output));
@@ -366,6 +390,18 @@ impl RowProgram {
         }
         self.sequence(&d, op, buffer_rows, &inputs, &outputs);
         d.build()
+    }
+
+    /// What an operation does with a turn, or an addition, or a row of a norm.
+    fn kernel(&self, op: RowOp) -> Kernel {
+        match (op, self.stream, self.norm) {
+            (RowOp::Add, Number::I8, _) => residual_add_i8(self.room.turn_rows * self.d),
+            (RowOp::Add, ..) => residual_add(self.room.turn_rows * self.d),
+            (_, Number::I8, _) => layernorm_bytes(1, self.d),
+            (RowOp::Norm, _, Number::I8Rows) => layernorm_rows(1, self.d),
+            (RowOp::Norm, _, other) => layernorm(1, self.d, other.elem()),
+            (RowOp::NormPost, ..) => layernorm(1, self.d, Elem::I16),
+        }
     }
 
     /// What a core does in one dispatch: keeps the header, and takes the turns it says.
@@ -394,38 +430,46 @@ impl RowProgram {
             view: view(row * self.row_bytes(), elem, len),
         };
         let width = self.norm_bytes() / self.norm.elem().bytes();
+        let add = |p: &CoreBuilder, kernel: KernelId, y: ObjectId| {
+            let all = |object| row(object, 0, self.stream.elem(), self.room.turn_rows * self.d);
+            let pair = p.acquire(input, Port::Consume, 2);
+            p.call(kernel, vec![all(pair[0]), all(pair[1]), params.clone(), all(y)]);
+            p.release(input, Port::Consume, 2);
+        };
+        let norm = |p: &CoreBuilder, kernel: KernelId, y: ObjectId, op: RowOp| {
+            let (woven, elem, len) = match op {
+                RowOp::Norm => (core.woven, self.norm.elem(), width),
+                _ => (None, self.stream.elem(), self.d),
+            };
+            let x = p.consume(input);
+            for r in 0..self.room.turn_rows {
+                let x = row(x, r, self.stream.elem(), self.d);
+                let operands = [x, gain.clone(), beta.clone(), params.clone()];
+                let to = match woven {
+                    Some((buffer, _)) => Arg::Local { buffer, view: view(r * len, elem, len) },
+                    None => row(y, r, elem, len),
+                };
+                p.call(kernel, [&operands[..], &[to]].concat());
+            }
+            if let Some((rows, weave)) = woven {
+                p.call(weave, vec![rows.into(), y.into()]);
+            }
+            p.release(input, Port::Consume, 1);
+        };
+        let work = |p: &CoreBuilder, (op, kernel): (RowOp, KernelId), y: ObjectId| match op {
+            RowOp::Add => add(p, kernel, y),
+            RowOp::Norm | RowOp::NormPost => norm(p, kernel, y, op),
+        };
         p.repeat_word(turns, |p| {
             let y = p.produce(output);
-            p.switch(op, |branches| {
-                branches.case(RowOp::Add.code().into(), |p| {
-                    let all = |object| row(object, 0, self.stream.elem(), self.room.turn_rows * self.d);
-                    let pair = p.acquire(input, Port::Consume, 2);
-                    p.call(core.add, vec![all(pair[0]), all(pair[1]), params.clone(), all(y)]);
-                    p.release(input, Port::Consume, 2);
-                });
-                let norms = [
-                    (RowOp::Norm, core.norm, core.woven, self.norm.elem(), width),
-                    (RowOp::NormPost, core.norm_post, None, self.stream.elem(), self.d),
-                ];
-                for (op, kernel, woven, elem, len) in norms {
-                    branches.case(op.code().into(), |p| {
-                        let x = p.consume(input);
-                        for r in 0..self.room.turn_rows {
-                            let x = row(x, r, self.stream.elem(), self.d);
-                            let operands = [x, gain.clone(), beta.clone(), params.clone()];
-                            let to = match woven {
-                                Some((buffer, _)) => Arg::Local { buffer, view: view(r * len, elem, len) },
-                                None => row(y, r, elem, len),
-                            };
-                            p.call(kernel, [&operands[..], &[to]].concat());
-                        }
-                        if let Some((rows, weave)) = woven {
-                            p.call(weave, vec![rows.into(), y.into()]);
-                        }
-                        p.release(input, Port::Consume, 1);
-                    });
-                }
-            });
+            match core.ops {
+                &[only] => work(p, only, y),
+                ops => p.switch(op, |branches| {
+                    for &of in ops {
+                        branches.case(of.0.code().into(), |p| work(p, of, y));
+                    }
+                }),
+            }
             p.release(output, Port::Produce, 1);
         });
     }

@@ -23,7 +23,7 @@ impl MelArray {
     /// When the design does not fit the device: it has one size.
     pub fn new(mels: usize, device: &Device) -> Result<MelArray, TooBig> {
         let op = LogMel::new(mels);
-        let ((), design) = first_that_fits(device, [((), op.design())])?;
+        let ((), [design]) = first_that_fits(device, [((), [op.design()])])?;
         Ok(MelArray { op, design })
     }
 

@@ -181,7 +181,7 @@ impl Plan {
         };
 
         let attention = attention.with_rows(activation_rows);
-        let rows = |name: &str, op| row_program.design(name, op, activation_rows);
+        let rows = |op: RowOp| row_program.design(op.name(), op, activation_rows);
         let square = [positions, d, d];
         let project_io = [activation(d), activation(3 * d)];
         let out_io = [activation(d), stream(1)];
@@ -192,7 +192,7 @@ impl Plan {
             rows: activation_rows,
             conv1,
             conv2,
-            norm: rows("layernorm", RowOp::Norm),
+            norm: rows(RowOp::Norm),
             project: normalised(
                 gemm("project", Left::I8, Elem::I8, false, [positions, d, 3 * d], project_io)?.gemm,
             )?,
@@ -206,10 +206,10 @@ impl Plan {
                 square,
                 out_io,
             )?,
-            add: rows("residual_add", RowOp::Add),
+            add: rows(RowOp::Add),
             fc1: normalised(gemm("fc1_gelu", Left::I8, wide_elem, true, [positions, d, ffn], fc1_io)?.gemm)?,
             fc2: gemm("fc2", wide, wide_elem, true, [positions, ffn, d], fc2_io)?,
-            norm_post: rows("layernorm_post", RowOp::NormPost),
+            norm_post: rows(RowOp::NormPost),
             row_program,
         })
     }

@@ -5,6 +5,7 @@ use kiln_dsl::kernel::Elem;
 use kiln_kernels::attention::{Attention, reference_i8, reference_i16};
 use kiln_kernels::attention_normalised::{Header, reference};
 use kiln_kernels::case::{Data, Source, bytes_of};
+use kiln_kernels::code::Code;
 use kiln_kernels::designs::attention::{AttentionDesign, Blocks, Softmax};
 use kiln_kernels::layout::Blocked;
 use kiln_kernels::requantise::Requant;
@@ -33,15 +34,16 @@ fn attention(
 }
 
 /// Runs attention of `positions` with `rows` queries a core, and compares every position of every head.
-fn check(heads: u32, head_dim: u32, positions: u32, rows: u32, out: Elem) -> u64 {
-    let (design, [needed, d]) = attention([heads, head_dim, positions, rows], Softmax::Running, out);
+fn check(sizes: [u32; 4], out: Elem, code: Code) -> u64 {
+    let [heads, head_dim, positions, rows] = sizes;
+    let (design, [needed, d]) = attention(sizes, Softmax::Running, out);
     // Rows past the positions are noise: masks and blocks must keep them out.
     let x = Source::new(u64::from(positions), Data::Random).matrix::<i8>([needed, 3 * d], [-128, 127]);
     let a = Attention::new(3.0 * 16.0 / (73.3 * 73.3 * 8.0), 3e5, if out == Elem::I8 { 4.0 } else { 900.0 });
     let y = vec![0x77; needed * d * out.bytes() as usize];
     let mut host = [design.header(a.header(design.positions)), bytes_of(&design.input.pack(x.view())), y];
-    let report =
-        runner::run(&design.design(Blocks { rows, keys: 2 }), &mut host).unwrap_or_else(|e| panic!("{e}"));
+    let blocks = Blocks { rows, keys: 2, code };
+    let report = runner::run(&design.design(blocks), &mut host).unwrap_or_else(|e| panic!("{e}"));
     let valid = positions as usize;
     for head in 0..heads as usize {
         let part = |i: usize| {
@@ -73,8 +75,8 @@ fn check_normalised(heads: u32, head_dim: u32, positions: u32, rows: u32) -> u64
     let header = Header { keys: positions, scores: &scores, context: &context, table };
     let input = bytes_of(&design.input.pack(x.view()));
     let mut host = [design.normalised_header(&header), input, vec![0x77; needed * d]];
-    let report =
-        runner::run(&design.design(Blocks { rows, keys: 2 }), &mut host).unwrap_or_else(|e| panic!("{e}"));
+    let blocks = Blocks { rows, keys: 2, code: Code::Fast };
+    let report = runner::run(&design.design(blocks), &mut host).unwrap_or_else(|e| panic!("{e}"));
     let got = design.output.unpack(&host[2]);
     let valid = positions as usize;
     for head in 0..heads as usize {
@@ -103,13 +105,15 @@ fn a_normalised_softmax_keeps_whole_rows_of_scores() {
 
 #[test]
 fn heads_and_blocks_of_queries_spread_over_sixteen_cores() {
-    for (heads, head_dim, positions, rows, out) in [
-        (2, 64, 300, 64, Elem::I8),
-        (3, 64, 150, 32, Elem::I16),
-        (2, 32, 50, 16, Elem::I8),
-        (1, 64, 64, 16, Elem::I16),
+    for (sizes, out, code) in [
+        ([2, 64, 300, 64], Elem::I8, Code::Fast),
+        ([3, 64, 150, 32], Elem::I16, Code::Fast),
+        ([2, 32, 50, 16], Elem::I8, Code::Fast),
+        ([1, 64, 64, 16], Elem::I16, Code::Fast),
+        ([2, 32, 150, 16], Elem::I16, Code::Compact),
     ] {
-        let cycles = check(heads, head_dim, positions, rows, out);
+        let cycles = check(sizes, out, code);
+        let [heads, head_dim, positions, rows] = sizes;
         println!("attention {heads} x {head_dim}, {positions} positions, {rows} queries: {cycles} cycles");
     }
 }
