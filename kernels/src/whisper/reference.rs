@@ -119,7 +119,8 @@ const GELU_STEPS: f32 = 64.0;
 /// Beyond this |x|, GELU is x or 0 within 1e-8.
 const GELU_END: f32 = 6.0;
 
-/// GELU and its derivative on the table's knots over -6..=6.
+/// GELU and its derivative on the table's knots over -6..=6, and the next one: the sum of 6 and the float before 6 is
+/// rounded to 12, an interval that begins at the end.
 static GELU_KNOTS: LazyLock<Vec<(f32, f32)>> = LazyLock::new(|| {
     let count = (2.0 * GELU_END * GELU_STEPS) as usize;
     let knot = |i: usize| {
@@ -128,7 +129,7 @@ static GELU_KNOTS: LazyLock<Vec<(f32, f32)>> = LazyLock::new(|| {
         let cumulative = 0.5 * (1.0 + gelu::erf(x * std::f64::consts::FRAC_1_SQRT_2));
         (gelu::gelu(x) as f32, ((cumulative + x * density) / f64::from(GELU_STEPS)) as f32)
     };
-    (0..=count).map(knot).collect()
+    (0..=count + 1).map(knot).collect()
 });
 
 /// The exact GELU within 1e-6: cubic Hermite interpolation between knots 1/64 apart.
@@ -159,7 +160,9 @@ mod tests {
 
     #[test]
     fn interpolated_gelu_is_exact() {
-        let xs = (-70_000..70_000).map(|i| i as f32 / 9973.0);
+        let ends = [GELU_END, -GELU_END, f32::MAX, f32::MIN].map(|x| [x.next_down(), x, x.next_up()]);
+        let xs = (-70_000..70_000).map(|i| i as f32 / 9973.0).chain(ends.into_iter().flatten());
+        let xs = xs.filter(|x| x.is_finite());
         let worst = xs
             .map(|x| (f64::from(gelu_f32(x, &GELU_KNOTS)) - gelu::gelu(x.into())).abs())
             .fold(0.0, f64::max);
