@@ -1,10 +1,12 @@
 //! The options that schemes were chosen from, each run in integers on whole recordings and compared with the f32 encoder.
 
 mod exponentials;
+mod windows;
 
 pub use exponentials::Exponentials;
+pub use windows::{full_windows, varied_windows};
 
-use super::calibrate::{Calibration, Details, looped};
+use super::calibrate::{Calibration, Details};
 use super::quant::QuantModel;
 use super::quantise::{Tuning, calibrate, quantise_calibrated};
 use super::scheme::{Number, Recipe, Scheme, WeightScales};
@@ -244,27 +246,6 @@ pub fn context_sqnr(model: &QuantModel, clip: &Clip) -> Vec<(Exponentials, Vec<f
     let db = |signal: f64, error: f64| 10.0 * (signal / error).log10();
     let of = |(i, option)| (option, layers.iter().map(|(signal, errors)| db(*signal, errors[i])).collect());
     compared.enumerate().map(of).collect()
-}
-
-/// A recording at other speeds and levels, looped to a whole window, with what to add to its name: windows that are full
-/// and differ, of one recording.
-pub fn full_windows(samples: &[f32]) -> Vec<(&'static str, Vec<f32>)> {
-    let quiet = |samples: Vec<f32>| samples.into_iter().map(|s| s / 4.0).collect::<Vec<_>>();
-    vec![
-        ("looped", looped(samples)),
-        ("15 % faster", looped(&at_speed(samples, 1.15))),
-        ("15 % slower, -12 dB", looped(&quiet(at_speed(samples, 1.0 / 1.15)))),
-    ]
-}
-
-/// The recording played `factor` times as fast, by linear interpolation.
-fn at_speed(samples: &[f32], factor: f64) -> Vec<f32> {
-    let count = (samples.len().saturating_sub(1) as f64 / factor) as usize;
-    let at = |i: usize| {
-        let (whole, part) = ((i as f64 * factor) as usize, (i as f64 * factor).fract() as f32);
-        samples[whole] * (1.0 - part) + samples[whole + 1] * part
-    };
-    (0..count).map(at).collect()
 }
 
 /// Agreement of features with exact ones.

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use kiln::kernels::whisper::scheme::Scheme;
-use kiln::kernels::whisper::study::{self, Clip, Exponentials, Recordings};
+use kiln::kernels::whisper::study::{self, Clip, Exponentials, Recordings, Score, Variant};
 use kiln::kernels::whisper::{EncoderWeights, audio, calibrate, mel, reference};
 use ndarray::Array2;
 use std::io::Write;
@@ -27,6 +27,22 @@ pub struct Args {
     /// Only options with one of these words in their name
     #[arg(long, value_name = "WORD")]
     only: Vec<String>,
+    /// Windows of each recording to compare on; all but `full` make a table with one line a window, the least and the
+    /// mean cosine last
+    #[arg(long, value_enum, default_value_t)]
+    windows: Windows,
+}
+
+/// Which windows a recording gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Windows {
+    /// As it is, and three that it fills
+    #[default]
+    Full,
+    /// 26 that differ in length, speed, level, band and noise
+    Varied,
+    /// Only as it is
+    Recorded,
 }
 
 /// Prints a Markdown table, line by line as it is measured.
@@ -46,9 +62,15 @@ pub fn numerics(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     for path in &args.test {
         let samples = audio::read(path)?.samples;
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        clips.push(clip(name.clone(), window(&samples)));
-        let full = study::full_windows(&samples).into_iter();
-        clips.extend(full.map(|(what, samples)| clip(format!("{name} {what}"), window(&samples))));
+        if args.windows != Windows::Varied {
+            clips.push(clip(name.clone(), window(&samples)));
+        }
+        let made = match args.windows {
+            Windows::Full => study::full_windows(&samples),
+            Windows::Varied => study::varied_windows(&samples),
+            Windows::Recorded => Vec::new(),
+        };
+        clips.extend(made.into_iter().map(|(what, s)| clip(format!("{name} {what}"), window(&s))));
     }
     let variants: Vec<_> = study::variants()
         .into_iter()
@@ -63,13 +85,20 @@ pub fn numerics(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     let recorded = Recordings::new(&weights, recorded);
     let looped = recordings.iter().flat_map(|a| calibrate::windows(a, &weights.config)).collect();
     let looped = Recordings::new(&weights, looped);
+    let scores = |variant: &Variant| {
+        let calibration = if variant.looped { &looped } else { &recorded };
+        calibration.scores(variant, &weights, &clips)
+    };
+    if args.windows != Windows::Full {
+        let columns: Vec<_> = variants.into_iter().map(|v| (scores(&v), v.name)).collect();
+        by_window(&clips, &columns, out)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let names: Vec<_> = clips.iter().map(|c| c.name.as_str()).collect();
     writeln!(out, "| option | what | {} |", names.join(" | "))?;
     writeln!(out, "|---|---|{}", "---|".repeat(clips.len()))?;
     for variant in variants {
-        let calibration = if variant.looped { &looped } else { &recorded };
-        let scores = calibration.scores(&variant, &weights, &clips);
-        let cells: Vec<_> = scores.iter().map(|s| format!("{:.5}, {:.1} dB", s.cosine, s.sqnr_db)).collect();
+        let cells: Vec<_> = scores(&variant).iter().map(cell).collect();
         writeln!(out, "| {} | {} | {} |", variant.name, variant.what, cells.join(" | "))?;
         out.flush()?;
     }
@@ -77,6 +106,28 @@ pub fn numerics(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         contexts(&looped, &weights, &clips, out)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn cell(score: &Score) -> String {
+    format!("{:.5}, {:.1} dB", score.cosine, score.sqnr_db)
+}
+
+/// Prints a line for each window, the least and the mean, with a column for each option.
+fn by_window(clips: &[Clip], options: &[(Vec<Score>, String)], out: &mut dyn Write) -> Result<()> {
+    let names: Vec<_> = options.iter().map(|o| o.1.as_str()).collect();
+    writeln!(out, "| window | {} |", names.join(" | "))?;
+    writeln!(out, "|---|{}", "---|".repeat(options.len()))?;
+    for (i, clip) in clips.iter().enumerate() {
+        let cells: Vec<_> = options.iter().map(|o| cell(&o.0[i])).collect();
+        writeln!(out, "| {} | {} |", clip.name, cells.join(" | "))?;
+    }
+    let over_all = |of: &dyn Fn(&mut dyn Iterator<Item = f64>) -> f64| {
+        let cells = options.iter().map(|o| format!("{:.5}", of(&mut o.0.iter().map(|s| s.cosine))));
+        cells.collect::<Vec<_>>().join(" | ")
+    };
+    writeln!(out, "| least | {} |", over_all(&|all| all.fold(f64::MAX, f64::min)))?;
+    writeln!(out, "| mean | {} |", over_all(&|all| all.sum::<f64>() / clips.len() as f64))?;
+    Ok(())
 }
 
 /// Prints what exponentials cost ctx, of the scheme w8a8-static on every recording.
