@@ -89,6 +89,9 @@ fn bad_weights() {
     refused("infinite.safetensors", infinite, &["conv1.bias", "inf"]);
     let vast = changed(&|t| t.iter_mut().for_each(|t| t.2.fill(3e38)));
     refused("vast.safetensors", vast, &["range of 32-bit floats"]);
+    let vast = folder.arg("vast.safetensors");
+    let args = ["--weights", &vast, "--backend", "reference"];
+    self::refused(&folder, &args, &["vast.safetensors", "range of 32-bit floats", "no features"]);
     let missing = changed(&|t| t.retain(|t| !t.0.contains("v_proj")));
     refused("missing.safetensors", missing, &["v_proj.weight", "v_proj.bias", "missing"]);
     let shape = changed(&|t| {

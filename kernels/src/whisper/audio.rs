@@ -123,7 +123,12 @@ pub enum AudioError {
 /// # Errors
 /// When the file is no recording, is damaged, shorter than its header says, or longer than an hour.
 pub fn read(path: &Path) -> Result<Audio, AudioError> {
-    let file = File::open(path).map_err(|source| AudioError::Open { path: path.to_path_buf(), source })?;
+    let failed = |source| AudioError::Open { path: path.to_path_buf(), source };
+    let file = File::open(path).map_err(failed)?;
+    // A folder opens, and would be told to be of no known format.
+    if file.metadata().map_err(failed)?.is_dir() {
+        return Err(failed(std::io::ErrorKind::IsADirectory.into()));
+    }
     decode(path, MediaSourceStream::new(Box::new(file), Default::default()))
 }
 

@@ -97,6 +97,7 @@ fn errors_say_what_was_found() {
     let dir = tempfile::tempdir().unwrap();
     let message = |name: &str| read(&dir.path().join(name)).unwrap_err().to_string();
     assert!(message("absent.wav").contains("cannot open"));
+    assert!(message("").contains("cannot open the recording: is a directory"), "{}", message(""));
     std::fs::write(dir.path().join("text.wav"), "not a wave").unwrap();
     assert!(message("text.wav").contains("not a readable WAV, FLAC or MP3"));
     write(&dir.path().join("empty.wav"), 16000, 1, 16, &[]);

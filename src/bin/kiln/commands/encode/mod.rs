@@ -148,7 +148,17 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         };
         let mut watch = |at: Progress| show(ahead + at.done, at.next);
         features.push(match (&encoder, &plan) {
-            (Encoder::Floats(weights), _) => reference::encode(weights, input.view(), &mut |_, _| ()),
+            (Encoder::Floats(weights), _) => {
+                let features = reference::encode(weights, input.view(), &mut |_, _| ());
+                if !features.iter().all(|f| f.is_finite()) {
+                    bar.finish_and_clear();
+                    bail!(
+                        "{}: the encoder leaves the range of 32-bit floats, so it has no features",
+                        args.network.weights_name()
+                    );
+                }
+                features
+            }
             (Encoder::Scheme(model), None) => {
                 model.dequantise(integer::encode(model, &model.input(input.view()), &mut |_, _| ()).view())
             }
