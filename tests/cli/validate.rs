@@ -292,14 +292,66 @@ fn what_cannot_be_built_says_why() {
         entry("unit", "1", "furlongs", "{kind: loop, body: vector_accumulate}"),
         entry("none", "1", "GB/s", "{kind: loop, body: vector_accumulate}"),
         entry("profile", "1", "us", "{kind: loop, body: vector_accumulate, profile: none}"),
+        entry(
+            "row",
+            "1",
+            "cycles",
+            "{kind: conv2d, filter: [1, 1], width: 28, in_channels: 64, out_channels: 64}",
+        ),
+        entry("sign", "1", "cycles", "{kind: eltwise, op: abs, dtype: u8, n: 1024}"),
     ];
     let (report, _) = report(&entries.concat());
     let reason = |i: usize| report["entries"][i]["reason"].as_str().expect("a reason").to_owned();
     assert!(reason(0).contains("m: 60, expected a multiple of 16"), "{}", reason(0));
-    assert!(reason(1).contains("a core has 65536 B"), "{}", reason(1));
+    let memory = ["c 65536 B", "a 16384 B", "stack 1024 B", "at most 65536 B, the memory of a core"];
+    assert!(memory.iter().all(|part| reason(1).contains(part)), "{}", reason(1));
     assert!(reason(2).contains("furlongs") && reason(2).contains("cycles_per_iteration"), "{}", reason(2));
     assert!(reason(3).contains("GB/s"), "{}", reason(3));
     assert!(reason(4).contains("phoenix-laptop"), "{}", reason(4));
+    assert!(reason(5).contains("multiple of 32") && reason(5).contains("help: `block: 7`"), "{}", reason(5));
+    assert!(reason(6).contains("abs of u8") && reason(6).contains("help: `op: copy`"), "{}", reason(6));
+}
+
+/// Sizes that a core's memory holds only without regard to banks, and loops shorter than a source code would promise.
+#[test]
+fn what_a_core_can_hold_is_predicted() {
+    // 16 + 8 + 32 KiB, and 8 + 8 + 32 KiB: no bank is left whole for the third.
+    let wide = "{kind: gemm_core, in: i16, in_b: i8, out: i32, m: 128, k: 64, n: 64}";
+    assert!(predicted("cycles", wide) > predicted("cycles", &wide.replace("128", "64")));
+    let weights = "{kind: conv2d, filter: [3, 3], width: 32, in_channels: 64, out_channels: 64, block: 4}";
+    let half = weights.replace("out_channels: 64", "out_channels: 32");
+    assert!(predicted("cycles", weights) > 1.9 * predicted("cycles", &half));
+    for constant in [true, false] {
+        let of = |n: u32| {
+            predicted(
+                "cycles",
+                &format!("{{kind: reduce, op: max, dtype: i16, n: {n}, constant_trips: {constant}}}"),
+            )
+        };
+        let sizes = [32, 64, 256, 1024].map(of);
+        assert!(sizes[0] > 0.0 && sizes.is_sorted(), "{sizes:?}");
+    }
+}
+
+/// Sizes that no memory holds are refused like others.
+#[test]
+fn sizes_that_no_memory_holds_are_refused() {
+    let entries = [
+        "{kind: gemm_core, in: i8, out: i32, m: 4294967280, k: 4294967288, n: 4294967280}",
+        "{kind: gemm_core, in: i8, out: i32, m: 65536, k: 65536, n: 16}",
+        "{kind: conv2d, filter: [1, 1], width: 4294967264, in_channels: 4294967288, out_channels: 64}",
+        "{kind: conv2d, filter: [3, 3], width: 4294967264, in_channels: 64, out_channels: 64}",
+        "{kind: eltwise, op: copy, dtype: i32, n: 4294967280}",
+        "{kind: reduce, op: max, dtype: i8, n: 4294967232}",
+        "{kind: vector_scalar_mul, dtype: i16, n: 4294967264}",
+        "{kind: softmax, n: 4294967264, rows: 4294967295}",
+    ];
+    let all = entries.iter().enumerate().map(|(i, w)| entry(&format!("e{i}"), "1", "cycles", w));
+    let (report, errors) = report(&all.collect::<String>());
+    assert_eq!(errors, "");
+    for (row, workload) in report["entries"].as_array().expect("a list").iter().zip(entries) {
+        assert!(row["predicted"].is_null() && row["reason"].is_string(), "{workload}: {row}");
+    }
 }
 
 /// Every kind of one core over its parameters: each has a prediction or says why not, and none panics.

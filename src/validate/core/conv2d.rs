@@ -2,7 +2,7 @@
 
 use super::super::names::Dtype;
 use super::super::workload::{Conditions, Outcome, Workload};
-use super::{call, hot_loop, outcome};
+use super::{call, check_bytes, hot_loop, outcome};
 use kiln_dsl::kernel::build::{Acc32, Accum, Buf, Builder, Element, Loadable, Mmul, Scalar, TileBuf, mmul};
 use kiln_dsl::kernel::{Elem, Kernel};
 use kiln_dsl::num::{Rounding, Saturation};
@@ -81,9 +81,16 @@ impl Workload for Conv2d {
         }
         for (name, size, of) in sizes {
             if size == 0 || !size.is_multiple_of(of) {
-                return Err(format!("{name}: {size}, expected a multiple of {of}"));
+                return Err(format!("{name}: {size}, expected a multiple of {of}{}", self.advice(name)));
             }
         }
+        let [height, across] = self.filter;
+        let arrays: [(&str, &[u32]); 3] = [
+            ("a row of activations", &[self.width, self.in_channels]),
+            ("w", &[self.in_channels, self.out_channels, height, across]),
+            ("out", &[self.width, self.out_channels]),
+        ];
+        check_bytes(&arrays, conditions.device)?;
         let kernel = match (self.input.0, self.filter) {
             (Elem::I8, [1, 1] | [3, 3]) if self.outputs > 1 => self.wide(mmul::I8_I8_4X8X8),
             (Elem::U8, [1, 1] | [3, 3]) if self.outputs > 1 => self.wide(mmul::U8_I8_4X8X8),
@@ -144,6 +151,16 @@ impl<'k> Sizes<'k> {
 }
 
 impl Conv2d {
+    /// What would accept the width, where a smaller block does: the row then is whole blocks.
+    fn advice(&self, refused: &str) -> String {
+        let fours = self.width / PIXELS;
+        let whole = refused == "width" && fours > 0 && self.width.is_multiple_of(PIXELS);
+        let block = (1..self.block).rev().find(|&block| whole && fours.is_multiple_of(block));
+        block.map_or_else(String::new, |block| {
+            format!(", blocks of {} groups of {PIXELS} pixels\nhelp: `block: {block}`", self.block)
+        })
+    }
+
     fn groups(&self) -> [u32; 3] {
         [self.in_channels / GROUP, self.out_channels / GROUP, self.width / PIXELS]
     }

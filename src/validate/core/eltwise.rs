@@ -93,6 +93,13 @@ impl Eltwise {
                 false => format!("n: {n}, expected 1 or more"),
             });
         }
+        if (elem, self.op, self.vectorised) == (Elem::U8, Op::Abs, true) {
+            return Err(
+                "op: abs of u8 over vectors, expected i8, i16 or i32: unsigned elements are what they are\n\
+                        help: `op: copy`"
+                    .to_owned(),
+            );
+        }
         match elem {
             Elem::I8 => Ok(self.integer::<i8, 64>()),
             Elem::U8 => Ok(self.integer::<u8, 64>()),

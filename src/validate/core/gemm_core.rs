@@ -2,7 +2,7 @@
 
 use super::super::names::Dtype;
 use super::super::workload::{Conditions, Outcome, Workload};
-use super::{call, hot_loop, outcome};
+use super::{call, check_bytes, hot_loop, outcome};
 use kiln_dsl::kernel::build::{
     Acc32, AccElement, AccLanes, Accum, Buf, Builder, Element, IntoScalar, Loadable, Mmul, Scalar, TileBuf,
     Vector, mmul,
@@ -52,6 +52,10 @@ impl Workload for GemmCore {
     const QUANTITIES: &'static [&'static str] = &["loop_bundles", "loop_vmac"];
 
     fn simulate(&self, conditions: &Conditions) -> Result<Outcome, String> {
+        let [a, b, c] = [self.input, self.in_b.unwrap_or(self.input), self.out].map(|dtype| dtype.0.bytes());
+        let arrays: [(&str, &[u32]); 3] =
+            [("A", &[self.m, self.k, a]), ("B", &[self.k, self.n, b]), ("C", &[self.m, self.n, c])];
+        check_bytes(&arrays, conditions.device)?;
         let kernel = self.kernel()?;
         let hot = if self.unrolled { Vec::new() } else { hot_loop(&kernel, conditions)?.quantities() };
         let macs = &conditions.device.macs_per_cycle;

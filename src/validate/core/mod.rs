@@ -14,6 +14,7 @@ pub mod vector_scalar_mul;
 use super::workload::{Conditions, Outcome};
 use kiln_dsl::Verified;
 use kiln_dsl::array::KernelId;
+use kiln_dsl::device::Device;
 use kiln_dsl::kernel::ops::{LatencyClass, Machine, form};
 use kiln_dsl::kernel::{Elem, Kernel, ParamKind, verify};
 use kiln_sim::core::{CoreExecutor, CoreModel, Engine, Issued, KernelArg, Schedule, SectionKind};
@@ -34,6 +35,21 @@ fn check_lanes(dtype: Elem, n: u32, vectorised: bool) -> Result<(), String> {
         false if vectorised => Err(format!("n: {n}, expected a multiple of {lanes}, the lanes of a vector")),
         false => Err(format!("n: {n}, expected 1 or more")),
     }
+}
+
+/// Whether each of these arrays is no more than a core's memory, by name and the factors of its bytes: asked before
+/// anything is built, so that no size costs memory or time.
+fn check_bytes(arrays: &[(&str, &[u32])], device: &Device) -> Result<(), String> {
+    let most = device.core.data_memory_bytes();
+    for (name, factors) in arrays {
+        let bytes = factors.iter().fold(1_u64, |bytes, &factor| bytes.saturating_mul(factor.into()));
+        if bytes > most.into() {
+            return Err(format!(
+                "{name} takes {bytes} B, expected at most {most} B, the memory of a core\nhelp: smaller sizes"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Calls `kernel` once on memory of zeros; `integers` are its run-time integers in order.

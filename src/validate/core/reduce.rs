@@ -32,7 +32,7 @@ enum Op {
     Argmax,
 }
 
-/// Iterations that the source code promises the compiler.
+/// Iterations that the source code promises the compiler, where it makes as many.
 const PROMISED_TRIPS: u32 = 8;
 
 impl Workload for Reduce {
@@ -69,7 +69,8 @@ impl Reduce {
             let result = match (self.vectorised, self.op) {
                 (true, op) => {
                     let start = k.splat::<E, N>(0);
-                    let all = k.pipelined(PROMISED_TRIPS).fold_step(0, n, N as u32, start, |i, so_far| {
+                    let promised = PROMISED_TRIPS.min(self.n / N as u32);
+                    let all = k.pipelined(promised).fold_step(0, n, N as u32, start, |i, so_far| {
                         let next = x.load::<N>(i);
                         if op == Op::Min { so_far.min(next) } else { so_far.max(next) }
                     });

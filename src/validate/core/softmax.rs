@@ -2,7 +2,7 @@
 
 use super::super::names::Dtype;
 use super::super::workload::{Conditions, Outcome, Workload};
-use super::{call, outcome};
+use super::{call, check_bytes, outcome};
 use half::bf16;
 use kiln_dsl::kernel::build::{AccFloat, Buf, Builder, IntoScalar, Scalar, Vector};
 use kiln_dsl::kernel::{Elem, Kernel};
@@ -47,6 +47,7 @@ impl Workload for Softmax {
         if self.rows == 0 || self.n == 0 || !self.n.is_multiple_of(STEP) {
             return Err(format!("n: {} in {} rows, expected a multiple of {STEP}", self.n, self.rows));
         }
+        check_bytes(&[("x", &[self.rows, self.n, Elem::Bf16.bytes()])], conditions.device)?;
         let cost = call(self.kernel(), &[self.rows as i32, self.n as i32], conditions)?;
         Ok(outcome(cost, conditions.device.macs_per_cycle.bf16_bf16()))
     }

@@ -28,7 +28,7 @@ enum Dtype {
     I32,
 }
 
-/// Iterations that the source code promises the compiler.
+/// Iterations that the source code promises the compiler, where it makes as many.
 const PROMISED_TRIPS: u32 = 16;
 
 impl Workload for VectorScalarMul {
@@ -50,7 +50,8 @@ impl VectorScalarMul {
     fn kernel(&self) -> Kernel {
         Kernel::build("vector_scalar_mul", Rounding::ConvEven, Saturation::On, |k: &Builder| {
             let (factor, n) = (k.param_i32("factor"), k.param_i32("n"));
-            let hinted = k.pipelined(PROMISED_TRIPS);
+            let lanes = if self.dtype == Dtype::I16 { 32 } else { 16 };
+            let hinted = k.pipelined(PROMISED_TRIPS.min(self.n / lanes));
             match self.dtype {
                 Dtype::I16 => {
                     let (a, c) = (k.input::<i16>("a", [self.n]), k.output::<i16>("c", [self.n]));
