@@ -79,3 +79,14 @@ fn host_buffers_come_from_files_and_go_to_files() {
 fn options_of_designs_are_refused_for_kernels() {
     kiln(&["run", "relu_i8", "--json"]).error(&["relu_i8 is a kernel", "--json is for designs"]);
 }
+
+/// Row blocks end before the rows of 16 bits that DMAs send, on both devices: what lies behind them is written, too.
+#[test]
+fn every_byte_of_row_wise_operations_is_written_before_it_is_read() {
+    for device in ["npu1", "design-document"] {
+        for name in ["layernorm", "layernorm_post", "residual_add"] {
+            let text = kiln(&["run", name, "--device", device]).success();
+            assert!(text.contains("every access to memory was checked"), "{name} on {device}: {text}");
+        }
+    }
+}

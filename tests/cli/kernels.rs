@@ -1,6 +1,6 @@
 //! `kiln list` and `kiln run`.
 
-use crate::support::{command, kiln};
+use crate::support::{command, design_names, kiln};
 use std::process::Stdio;
 
 /// Whether a list is one name per line, each once.
@@ -19,11 +19,18 @@ fn names_of_kernels_and_designs() {
     let kernels = kiln(&["list"]).success();
     assert_names(&kernels);
     assert!(kernels.lines().any(|name| name == "relu_i8"), "{kernels}");
-    let designs = kiln(&["list", "--designs"]).success();
-    assert_names(&designs);
-    for name in ["relu2", "mm4x4", "dispatch"] {
-        assert!(designs.lines().any(|n| n == name), "{name} in {designs}");
+    let designs = design_names();
+    assert_names(&designs.join("\n"));
+    for name in ["relu2", "mm4x4", "dispatch", "attention", "attention.bf16", "attention.design-doc"] {
+        assert!(designs.iter().any(|n| n == name), "{name} in {designs:?}");
     }
+    let text = kiln(&["list", "--designs"]).success();
+    let schemes = |name: &str| {
+        let mut lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        lines.find(|words| words[0] == name).map(|words| words[1..].join(" ")).expect("listed")
+    };
+    assert_eq!((schemes("relu2"), schemes("attention")), (String::new(), "w8a8 w8a8-static".into()));
+    kiln(&["run", "attention.bf16"]).error(&["attention.bf16 has no example data"]);
 }
 
 #[test]

@@ -45,6 +45,12 @@ pub fn kiln(args: &[&str]) -> Outcome {
     run(&mut command(args))
 }
 
+/// Names of the listed designs.
+pub fn design_names() -> Vec<String> {
+    let text = kiln(&["list", "--designs"]).success();
+    text.lines().map(|line| line.split(' ').next().unwrap_or(line).to_owned()).collect()
+}
+
 /// Runs a program to its end.
 pub fn run(command: &mut Command) -> Outcome {
     let output = command.output().expect("the program starts");

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 /// Names of the kernels, one per line
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Names of the designs instead
+    /// Names of the designs instead; behind one of an encoder's, the schemes that use it
     #[arg(long)]
     designs: bool,
 }
@@ -18,11 +18,16 @@ pub struct Args {
 /// # Errors
 /// When `out` fails.
 pub fn list(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
-    let names: Vec<String> = if args.designs {
-        designs::designs().into_iter().map(|d| d.name).collect()
-    } else {
-        catalogue::catalogue().into_iter().map(|e| e.kernel.name.clone()).collect()
-    };
-    names.iter().try_for_each(|name| writeln!(out, "{name}"))?;
+    if !args.designs {
+        catalogue::catalogue().iter().try_for_each(|e| writeln!(out, "{}", e.kernel.name))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let all = designs::listed();
+    let width = all.iter().map(|one| one.design.name.len()).max().unwrap_or(0);
+    for one in all {
+        let schemes: Vec<&str> = one.schemes.iter().map(|scheme| scheme.name()).collect();
+        let line = format!("{:width$}  {}", one.design.name, schemes.join(" "));
+        writeln!(out, "{}", line.trim_end())?;
+    }
     Ok(ExitCode::SUCCESS)
 }
