@@ -333,6 +333,20 @@ fn what_a_core_can_hold_is_predicted() {
     }
 }
 
+/// No product is faster than the multiplier, whatever makes its bundles.
+#[test]
+fn no_product_exceeds_the_multiplier() {
+    for types in ["in: i8", "in: i16, in_b: i8", "in: i16", "in: i32, in_b: i16"] {
+        for form in
+            ["compiler: peano", "compiler: ideal", "compiler: ideal, unrolled_k: true, zero_init: true"]
+        {
+            let workload = format!("{{kind: gemm_core, {types}, out: i32, m: 32, k: 64, n: 32, {form}}}");
+            let share = predicted("fraction", &workload);
+            assert!(share > 0.05 && share <= 1.0, "{workload}: {share}");
+        }
+    }
+}
+
 /// Sizes that no memory holds are refused like others.
 #[test]
 fn sizes_that_no_memory_holds_are_refused() {

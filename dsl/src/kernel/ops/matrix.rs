@@ -2,9 +2,16 @@
 
 use super::mmul_shapes;
 use super::table::{Table, VEC, m};
-use super::{EvalCx, LatencyClass, Opcode, Reg};
+use super::{EvalCx, LatencyClass, Machine, Opcode, Reg};
 use crate::kernel::types::{AccKind, Elem, Type};
 use crate::num::mmul::mmul_int;
+
+/// The instructions of a product. Of 32 by 16 bits the multiplier takes 4x2x4 (llvm-aie `aiev2_vmult.h`), 32 of the
+/// device's `macs_per_cycle`: 4x4x4 is two. What takes their operands apart, two shuffles of A and a shift of B, all
+/// products of a block share; in blocks of 2x2 and more it issues beside them and is left out.
+fn machine(product: &'static str, left: Elem) -> Vec<Machine> {
+    vec![m(product, VEC, LatencyClass::Vmac, if left == Elem::I32 { 2 } else { 1 })]
+}
 
 pub(super) fn fill(t: &mut Table) {
     macro_rules! shape {
@@ -23,11 +30,10 @@ pub(super) fn fill(t: &mut Table) {
             let (a, b) = (Type::vector(Elem::$le, $la), Type::vector(Elem::$re, $lb));
             let c = Type::accum(AccKind::$kind, $lc);
             let shape = [$m, $k, $n];
-            let one = |mn| vec![m(mn, VEC, LatencyClass::Vmac, 1)];
-            t.pure(Opcode::MMul, &[a, b], c, mmul, "kiln::mul<$M, $K, $L>($0, $1)", one("vmul")).shape =
+            let (mul, mac) = (machine("vmul", Elem::$le), machine("vmac", Elem::$le));
+            t.pure(Opcode::MMul, &[a, b], c, mmul, "kiln::mul<$M, $K, $L>($0, $1)", mul).shape = Some(shape);
+            t.pure(Opcode::MMac, &[c, a, b], c, mmac, "kiln::mac<$M, $K, $L>($0, $1, $2)", mac).shape =
                 Some(shape);
-            t.pure(Opcode::MMac, &[c, a, b], c, mmac, "kiln::mac<$M, $K, $L>($0, $1, $2)", one("vmac"))
-                .shape = Some(shape);
         }};
     }
     mmul_shapes!(shape);

@@ -137,7 +137,8 @@ macro_rules! mul_shapes {
 }
 
 /// Matrix products: `constant, M, K, N, left type, Elem, lanes, right type, Elem, lanes,
-/// AccKind, lane type, lanes`. Each is one vmac (`isa_timing.md` section 5, aie_api mmul headers).
+/// AccKind, lane type, lanes`. Each is one vmac (`isa_timing.md` section 5, aie_api mmul headers); that of 32 bits is
+/// two.
 macro_rules! mmul_shapes {
     ($m:ident) => {
         $m!(I8_I8_4X8X8, 4, 8, 8, i8, I8, 32, i8, I8, 64, Acc32, i32, 32);
