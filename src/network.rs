@@ -1,14 +1,17 @@
 //! The encoder that a command was asked for: in floats, to be quantised, or quantised before.
 
+use indicatif::{ProgressBar, ProgressStyle};
 use kiln_kernels::whisper::audio::Audio;
 use kiln_kernels::whisper::checkpoint::WeightsError;
 use kiln_kernels::whisper::config::{ModelConfig, WINDOW_FRAMES};
 use kiln_kernels::whisper::quantise::{QuantiseError, Quantised};
 use kiln_kernels::whisper::saved::{self, SavedError, Stamp};
 use kiln_kernels::whisper::scheme::Scheme;
+use kiln_kernels::whisper::watch::{Interrupted, Watch};
 use kiln_kernels::whisper::weights::{EncoderWeights, WeightsSource};
 use kiln_kernels::whisper::{QuantModel, calibrate, mel};
 use ndarray::Array2;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -126,6 +129,9 @@ pub enum NetworkError {
         /// Cause.
         source: QuantiseError,
     },
+    /// It was asked to stop.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
 }
 
 /// An encoder.
@@ -198,12 +204,13 @@ impl Network {
     /// or, if there are none, on `windows`: spectrograms `[mels, frames]` of what is to be encoded.
     ///
     /// # Errors
-    /// [`NetworkError::Quantise`].
+    /// [`NetworkError::Quantise`]; [`NetworkError::Interrupted`] when `stopped` says so.
     pub fn in_scheme(
         &self,
         args: &NetworkArgs,
         calibration: &[Audio],
         windows: &[Array2<f32>],
+        stopped: &dyn Fn() -> bool,
     ) -> Result<QuantModel, NetworkError> {
         let weights = match self {
             Network::Quantised(model, _) => return Ok((**model).clone()),
@@ -212,9 +219,14 @@ impl Network {
         let others: Vec<_> =
             calibration.iter().flat_map(|audio| calibrate::windows(audio, &weights.config)).collect();
         let mels = if others.is_empty() { windows } else { &others };
-        let quantised = Quantised::new(weights, mels, self.scheme(args.scheme))
-            .map_err(|source| NetworkError::Quantise { weights: args.weights_name(), source })?;
-        Ok(quantised.model)
+        let bar = steps_bar("scales and integers");
+        let quantised = quantise_watched(weights, mels, self.scheme(args.scheme), &bar, stopped);
+        bar.finish_and_clear();
+        match quantised {
+            Ok(quantised) => Ok(quantised.model),
+            Err(QuantiseError::Interrupted(interrupted)) => Err(interrupted.into()),
+            Err(source) => Err(NetworkError::Quantise { weights: args.weights_name(), source }),
+        }
     }
 }
 
@@ -222,6 +234,32 @@ impl Network {
 pub fn spectrograms(audio: &Audio, config: &ModelConfig) -> Vec<Array2<f32>> {
     let window = |samples| mel::first_frames(mel::log_mel(samples, config.mels).view(), config.frames());
     audio.windows().map(window).collect()
+}
+
+/// A bar of steps, on a terminal; elsewhere indicatif draws nothing.
+pub fn steps_bar(message: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} ({elapsed})");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(1).with_style(style).with_message(message)
+}
+
+/// [`Quantised::new`], with a bar that shows its steps, until `stopped` says so.
+///
+/// # Errors
+/// As [`Quantised::watched`].
+pub fn quantise_watched(
+    weights: &EncoderWeights,
+    mels: &[Array2<f32>],
+    scheme: Scheme,
+    bar: &ProgressBar,
+    stopped: &dyn Fn() -> bool,
+) -> Result<Quantised, QuantiseError> {
+    let mut tell = |done: usize, total: usize| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+        if stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    Quantised::watched(weights, mels, scheme, &mut Watch::new(&mut tell))
 }
 
 /// The sizes that have a name.

@@ -7,6 +7,7 @@ use ndarray::{Array2, ArrayView2, Axis, s};
 
 use super::audio::{Audio, WINDOW_SAMPLES};
 use super::config::ModelConfig;
+use super::watch::{Interrupted, Watch};
 use super::weights::EncoderWeights;
 use super::{mel, reference};
 use crate::conv1d;
@@ -111,9 +112,24 @@ impl Calibration {
     /// # Panics
     /// When `mels` is empty, or a window has another shape than the encoder reads.
     pub fn measure(weights: &EncoderWeights, mels: &[Array2<f32>], details: Details) -> Calibration {
+        let measured = Calibration::measure_watched(weights, mels, details, &mut Watch::nobody());
+        measured.expect("nobody interrupts it")
+    }
+
+    /// As [`Calibration::measure`]; each window is a step.
+    ///
+    /// # Errors
+    /// When `watch` ends it.
+    pub(super) fn measure_watched(
+        weights: &EncoderWeights,
+        mels: &[Array2<f32>],
+        details: Details,
+        watch: &mut Watch,
+    ) -> Result<Calibration, Interrupted> {
         assert!(!mels.is_empty(), "calibration needs at least one window");
         let mut calibration = Calibration::empty(details);
         for mel in mels {
+            watch.step()?;
             calibration.observe("mel", mel.view());
             if details.products {
                 calibration.add_products("conv1", conv1d::windows(&conv1d::pad(mel.t()), 1));
@@ -121,7 +137,7 @@ impl Calibration {
             reference::encode(weights, mel.view(), &mut |name, tensor| calibration.observe(name, tensor));
         }
         calibration.products.values_mut().for_each(mirror);
-        calibration
+        Ok(calibration)
     }
 
     pub(super) fn empty(details: Details) -> Calibration {

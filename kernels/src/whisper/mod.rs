@@ -28,6 +28,8 @@ pub mod scheme;
 pub mod smooth;
 pub mod study;
 mod to_bf16;
+pub mod tuning;
+pub mod watch;
 pub mod weights;
 
 pub use config::ModelConfig;

@@ -9,8 +9,10 @@ use super::quant::{
 use super::rounding;
 use super::saved::{Stamp, calibration_hash};
 use super::scheme::{Number, Recipe, Scheme, WeightScales};
-use super::smooth::{Smoothing, smooth};
+use super::smooth::smooth;
 use super::to_bf16;
+use super::tuning::Tuning;
+use super::watch::{Interrupted, Watch};
 use super::weights::{Dense, EncoderWeights, LayerWeights, Norm};
 use crate::attention::Attention;
 use crate::gelu::{self, FRACTION_BITS};
@@ -28,65 +30,6 @@ const ACC_HEADROOM: f64 = 2.0;
 /// A column's weight scale is at least the largest one's 256th: a smaller one would only refine a contribution that
 /// its tensor's output scale rounds away, and cost the other columns accumulator bits.
 const SCALE_SPAN: f64 = 256.0;
-
-/// Choices that change integers, never what the array executes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Tuning {
-    /// Static scales of bytes with the least expected squared error, which may clip peaks; else up to the peak.
-    pub clip_activations: bool,
-    /// Scales of weights with the least weighted squared error; else up to the peak.
-    pub clip_weights: bool,
-    /// Weights rounded so that they make up for each other's errors; else to the nearest.
-    pub compensate: bool,
-    /// Biases that take the mean error of a matrix' output away.
-    pub correct_bias: bool,
-    /// Columns evened out beforehand.
-    pub smoothing: Smoothing,
-}
-
-impl Tuning {
-    /// What both schemes of 8-bit weights gain from.
-    const BEST: Tuning = Tuning {
-        clip_activations: false,
-        clip_weights: true,
-        compensate: true,
-        correct_bias: false,
-        smoothing: Smoothing { norm: 0.0, context: 0.5, heads: 1.0 },
-    };
-
-    /// Peaks and nearest integers.
-    pub const PLAIN: Tuning = Tuning {
-        clip_activations: false,
-        clip_weights: false,
-        compensate: false,
-        correct_bias: false,
-        smoothing: Smoothing::NONE,
-    };
-
-    /// What the integers need to know of the tensors besides peaks.
-    fn details(&self) -> Details {
-        Details {
-            magnitudes: self.clip_activations,
-            means: self.correct_bias,
-            products: self.clip_weights || self.compensate,
-        }
-    }
-}
-
-impl Scheme {
-    /// The choices of a scheme: the best of those compared in `docs/numerics.md`, and none for the design document's.
-    pub const fn tuning(self) -> Tuning {
-        match self {
-            Scheme::W8A8 => Tuning::BEST,
-            Scheme::W8A8Static => {
-                // Rows that share a scale gain from even columns; those with scales of their own do not.
-                let smoothing = Smoothing { norm: 0.5, ..Tuning::BEST.smoothing };
-                Tuning { smoothing, ..Tuning::BEST }
-            }
-            Scheme::Bf16 | Scheme::DesignDoc => Tuning::PLAIN,
-        }
-    }
-}
 
 /// A static scale and the type it is for.
 #[derive(Clone, Copy, Debug)]
@@ -152,6 +95,9 @@ pub enum QuantiseError {
         /// The first such tensor, by name.
         tensor: String,
     },
+    /// Whoever watches has ended it.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
 }
 
 /// An encoder in integers, and what it was made from.
@@ -178,13 +124,32 @@ impl Quantised {
         mels: &[Array2<f32>],
         scheme: Scheme,
     ) -> Result<Quantised, QuantiseError> {
+        Quantised::watched(weights, mels, scheme, &mut Watch::nobody())
+    }
+
+    /// As [`Quantised::new`], which takes minutes for large encoders; each run of the f32 encoder on a window and each
+    /// layer is a step.
+    ///
+    /// # Errors
+    /// As that, and when `watch` ends it.
+    ///
+    /// # Panics
+    /// As that.
+    pub fn watched(
+        weights: &EncoderWeights,
+        mels: &[Array2<f32>],
+        scheme: Scheme,
+        watch: &mut Watch,
+    ) -> Result<Quantised, QuantiseError> {
         let recipe = scheme.recipe();
         let tuning = scheme.tuning();
-        let (weights, calibration) = calibrate(weights, mels, &tuning);
+        let layers = if recipe.weights == WeightScales::None { 0 } else { weights.layers.len() };
+        watch.expect(tuning.passes() * mels.len() + layers);
+        let (weights, calibration) = calibrate_watched(weights, mels, &tuning, watch)?;
         if let Some(tensor) = calibration.overflows().next() {
             return Err(QuantiseError::Overflow { tensor: tensor.to_owned() });
         }
-        let mut model = quantise_calibrated(&weights, &calibration, &recipe, &tuning);
+        let mut model = quantise_watched(&weights, &calibration, &recipe, &tuning, watch)?;
         model.scheme = scheme;
         let stamp = Stamp::new(scheme, &weights.config, calibration_hash(mels.iter().map(|m| m.view())));
         Ok(Quantised { model, stamp, weights })
@@ -208,14 +173,23 @@ pub fn calibrate(
     mels: &[Array2<f32>],
     tuning: &Tuning,
 ) -> (EncoderWeights, Calibration) {
+    calibrate_watched(weights, mels, tuning, &mut Watch::nobody()).expect("nobody interrupts it")
+}
+
+fn calibrate_watched(
+    weights: &EncoderWeights,
+    mels: &[Array2<f32>],
+    tuning: &Tuning,
+    watch: &mut Watch,
+) -> Result<(EncoderWeights, Calibration), Interrupted> {
     let details = tuning.details();
-    if tuning.smoothing == Smoothing::NONE {
-        return (weights.clone(), Calibration::measure(weights, mels, details));
+    if tuning.passes() == 1 {
+        return Ok((weights.clone(), Calibration::measure_watched(weights, mels, details, watch)?));
     }
-    let peaks = Calibration::measure(weights, mels, Details::PEAKS);
+    let peaks = Calibration::measure_watched(weights, mels, Details::PEAKS, watch)?;
     let smoothed = smooth(weights, &peaks, tuning.smoothing);
-    let calibration = Calibration::measure(&smoothed, mels, details);
-    (smoothed, calibration)
+    let calibration = Calibration::measure_watched(&smoothed, mels, details, watch)?;
+    Ok((smoothed, calibration))
 }
 
 /// Quantises an encoder with a known calibration.
@@ -228,10 +202,21 @@ pub fn quantise_calibrated(
     recipe: &Recipe,
     tuning: &Tuning,
 ) -> QuantModel {
+    let quantised = quantise_watched(weights, calibration, recipe, tuning, &mut Watch::nobody());
+    quantised.expect("nobody interrupts it")
+}
+
+fn quantise_watched(
+    weights: &EncoderWeights,
+    calibration: &Calibration,
+    recipe: &Recipe,
+    tuning: &Tuning,
+    watch: &mut Watch,
+) -> Result<QuantModel, Interrupted> {
     if recipe.weights == WeightScales::None {
-        return to_bf16::model(weights, calibration);
+        return Ok(to_bf16::model(weights, calibration));
     }
-    Quantiser { calibration, recipe: *recipe, tuning: *tuning }.model(weights)
+    Quantiser { calibration, recipe: *recipe, tuning: *tuning }.model(weights, watch)
 }
 
 struct Quantiser<'a> {
@@ -260,7 +245,7 @@ struct Output {
 }
 
 impl<'a> Quantiser<'a> {
-    fn model(&self, weights: &EncoderWeights) -> QuantModel {
+    fn model(&self, weights: &EncoderWeights, watch: &mut Watch) -> Result<QuantModel, Interrupted> {
         let (calibration, recipe) = (self.calibration, &self.recipe);
         let config = weights.config.clone();
         let mel = match recipe.conv {
@@ -282,12 +267,13 @@ impl<'a> Quantiser<'a> {
         let embed_scale = stream.scale;
         let mut layers = Vec::with_capacity(weights.layers.len());
         for (i, layer) in weights.layers.iter().enumerate() {
+            watch.step()?;
             let quantised = self.layer(layer, &format!("layer{i}"), stream, config.head_dim());
             stream = Grid { scale: quantised.resid2_scale, ..stream };
             layers.push(quantised);
         }
         let features = self.static_grid(recipe.stream, "final");
-        QuantModel {
+        Ok(QuantModel {
             config,
             scheme: Scheme::W8A8,
             recipe: *recipe,
@@ -300,7 +286,7 @@ impl<'a> Quantiser<'a> {
             layers,
             ln_post: layer_norm(&weights.ln_post, features),
             final_scale: features.scale,
-        }
+        })
     }
 
     fn layer(&self, layer: &LayerWeights, name: &str, stream: Grid, head_dim: usize) -> QuantLayer {

@@ -14,7 +14,7 @@ use kiln::kernels::whisper::encoder::{
 use kiln::kernels::whisper::mel_array::MelArray;
 use kiln::kernels::whisper::npy::NpyWriter;
 use kiln::kernels::whisper::plan::Plan;
-use kiln::network::{MelOn, Network, NetworkArgs, spectrograms};
+use kiln::network::{MelOn, Network, NetworkArgs, NetworkError, spectrograms};
 use kiln::predict::Prediction;
 use kiln::runner::SimRunner;
 use ndarray::{Axis, concatenate};
@@ -77,7 +77,10 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         eprintln!("note: {note}");
     }
     let windows = spectrograms(&audio, config);
-    let model = network.in_scheme(&args.network, &calibration, &windows)?;
+    let model = match network.in_scheme(&args.network, &calibration, &windows, &|| session.stopped()) {
+        Err(NetworkError::Interrupted(_)) => bail!("stopped; nothing was written"),
+        model => model?,
+    };
 
     let pairs: Vec<(&Artifacts, &Design)> =
         designs.iter().map(|&design| (&loaded[&design.name], design)).collect();

@@ -8,9 +8,10 @@ pub use windows::{full_windows, varied_windows};
 
 use super::calibrate::{Calibration, Details};
 use super::quant::QuantModel;
-use super::quantise::{Tuning, calibrate, quantise_calibrated};
+use super::quantise::{calibrate, quantise_calibrated};
 use super::scheme::{Number, Recipe, Scheme, WeightScales};
 use super::smooth::Smoothing;
+use super::tuning::Tuning;
 use super::weights::EncoderWeights;
 use super::{integer, measure};
 use crate::attention::Attention;

@@ -12,7 +12,7 @@ use kiln::kernels::whisper::mel_array::MelArray;
 use kiln::kernels::whisper::plan::Plan;
 use kiln::kernels::whisper::scheme::Scheme;
 use kiln::kernels::whisper::{EncoderWeights, QuantModel, integer, mel, reference};
-use kiln::network::{MelOn, Network, NetworkArgs, spectrograms};
+use kiln::network::{MelOn, Network, NetworkArgs, NetworkError, spectrograms};
 use kiln::predict::{Launch, Prediction};
 use kiln::runner::SimRunner;
 use kiln::sim::array::SimOptions;
@@ -108,13 +108,10 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
                 args.network.weights_name()
             )
         }
-        (network, _) => {
-            let model = network.in_scheme(&args.network, &inputs.calibration, &windows)?;
-            if stopped() {
-                return Ok(interrupted());
-            }
-            Encoder::Scheme(Box::new(model))
-        }
+        (network, _) => match network.in_scheme(&args.network, &inputs.calibration, &windows, &stopped) {
+            Err(NetworkError::Interrupted(_)) => return Ok(interrupted()),
+            model => Encoder::Scheme(Box::new(model?)),
+        },
     };
 
     let ahead = usize::from(front.is_some());

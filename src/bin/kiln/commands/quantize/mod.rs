@@ -3,14 +3,13 @@
 mod html;
 
 use anyhow::{Context, Result, anyhow, bail};
-use indicatif::{ProgressBar, ProgressStyle};
 use kiln::kernels::whisper::config::WINDOW_FRAMES;
-use kiln::kernels::whisper::quantise::Quantised;
 use kiln::kernels::whisper::report::{QuantReport, compare};
 use kiln::kernels::whisper::saved;
 use kiln::kernels::whisper::scheme::Scheme;
 use kiln::kernels::whisper::weights::EncoderWeights;
 use kiln::kernels::whisper::{audio, calibrate};
+use kiln::network::{quantise_watched, steps_bar};
 use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -88,14 +87,10 @@ pub fn quantize(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         eprintln!("note: tensors that an encoder does not have: {}", weights.unknown.join(", "));
     }
 
-    let bar = ProgressBar::new(3).with_style(
-        ProgressStyle::with_template("{bar:30} {msg} ({elapsed})")
-            .unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
-    bar.set_message("f32 encoder on the recordings, scales and integers");
-    let quantised = Quantised::new(&weights, &mels, args.scheme)
+    let bar = steps_bar("f32 encoder on the recordings, scales and integers");
+    let quantised = quantise_watched(&weights, &mels, args.scheme, &bar, &|| false)
         .map_err(|e| anyhow!("{}: {e}", args.weights.display()))?;
-    bar.inc(1);
+    bar.set_position(bar.length().unwrap_or(0));
     bar.set_message("integers beside floats");
     let report = Report {
         note: "measured on the recordings that scales were measured on: others are a little worse",
@@ -105,7 +100,6 @@ pub fn quantize(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         found: compare(&quantised.weights, &quantised.model, &mels),
         stamp: quantised.stamp,
     };
-    bar.inc(1);
     bar.set_message("writing");
     saved::write(&args.out, &quantised.model, &report.stamp)?;
     if let (Some(path), Some(format)) = (&args.report, format) {
