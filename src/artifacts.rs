@@ -90,7 +90,7 @@ fn with_stacks(design: &Design, device: &Device, schedules: &[Schedule]) -> Desi
         .kernels
         .iter()
         .zip(schedules)
-        .map(|(kernel, schedule)| (kernel.name.as_str(), schedule.cost.size().frame_bytes))
+        .map(|(kernel, schedule)| (kernel.name.as_str(), schedule.cost.size().frame))
         .collect();
     let mut design = design.clone();
     let called: Vec<u32> = design

@@ -14,10 +14,7 @@ pub fn fit(design: &Design, device: &Device, compiler: Compiler) -> FitReport {
         .kernels
         .iter()
         .filter(|kernel| !kernel.ops.is_empty())
-        .map(|kernel| {
-            let size = KernelCost::new(kernel, model).size();
-            (kernel.name.as_str(), CodeBytes { program: size.program_bytes, frame: size.frame_bytes })
-        })
+        .map(|kernel| (kernel.name.as_str(), KernelCost::new(kernel, model).size()))
         .collect();
     fit_with_code(design, device, &|kernel| sizes.get(kernel.name.as_str()).copied())
 }

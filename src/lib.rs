@@ -2,7 +2,7 @@
 //!
 //! This crate joins the others under one name, and adds [`runner`]: whole designs on the simulated array, for the
 //! encoder, [`mod@fit`]: budgets with the code that is predicted, [`network`]: the encoder that a command was asked for,
-//! [`live`]: designs on an NPU, [`predict`]: what a run of them would take, and [`validate`]: predictions against
+//! [`live`]: designs on an NPU, [`predict`]: what a run of them would take, [`progress`]: bars, and [`validate`]: predictions against
 //! measurements. The programs `kiln` and `hwrun` are built on it.
 //!
 //! ```
@@ -27,6 +27,7 @@ pub mod fit;
 pub mod live;
 pub mod network;
 pub mod predict;
+pub mod progress;
 pub mod runner;
 pub mod simulated_npu;
 pub mod validate;

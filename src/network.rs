@@ -1,6 +1,7 @@
 //! The encoder that a command was asked for: in floats, to be quantised, or quantised before.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use crate::progress;
+use indicatif::ProgressBar;
 use kiln_kernels::whisper::audio::Audio;
 use kiln_kernels::whisper::checkpoint::WeightsError;
 use kiln_kernels::whisper::config::{ModelConfig, WINDOW_FRAMES};
@@ -219,7 +220,7 @@ impl Network {
         let others: Vec<_> =
             calibration.iter().flat_map(|audio| calibrate::windows(audio, &weights.config)).collect();
         let mels = if others.is_empty() { windows } else { &others };
-        let bar = steps_bar("scales and integers");
+        let bar = progress::steps("scales and integers");
         let quantised = quantise_watched(weights, mels, self.scheme(args.scheme), &bar, stopped);
         bar.finish_and_clear();
         match quantised {
@@ -232,15 +233,7 @@ impl Network {
 
 /// The log-mel spectrogram `[mels, frames]` that an encoder reads, of each window of a recording, by the host.
 pub fn spectrograms(audio: &Audio, config: &ModelConfig) -> Vec<Array2<f32>> {
-    let window = |samples| mel::first_frames(mel::log_mel(samples, config.mels).view(), config.frames());
-    audio.windows().map(window).collect()
-}
-
-/// A bar of steps, on a terminal; elsewhere indicatif draws nothing.
-pub fn steps_bar(message: &'static str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} ({elapsed})");
-    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(1).with_style(style).with_message(message)
+    audio.windows().map(|samples| mel::spectrogram(samples, config)).collect()
 }
 
 /// [`Quantised::new`], with a bar that shows its steps, until `stopped` says so.

@@ -26,6 +26,5 @@ pub use error::{RunError, Site};
 pub use executor::{CoreExecutor, Engine, KernelArg, run_kernel, run_kernel_on, run_kernel_with};
 pub use interp::{Interpreter, Touched};
 pub use timing::{
-    Bundle, CodeSize, CoreModel, Hints, Issued, KernelCost, LoopCost, LoopFacts, Schedule, Section,
-    SectionKind,
+    Bundle, CoreModel, Hints, Issued, KernelCost, LoopCost, LoopFacts, Schedule, Section, SectionKind,
 };

@@ -108,8 +108,7 @@ fn the_reference_backend_is_the_f32_encoder() {
     let got = features(&folder, &["--weights", &weights, "--backend", "reference"]);
     let weights = EncoderWeights::load(&folder.path("good.safetensors"), None).expect("good weights");
     let audio = audio::read(&folder.path("speech.wav")).expect("a good recording");
-    let window =
-        mel::first_frames(mel::log_mel(&audio.samples, weights.config.mels).view(), weights.config.frames());
+    let window = mel::spectrogram(&audio.samples, &weights.config);
     let exact = reference::encode(&weights, window.view(), &mut |_, _| ());
     assert_eq!(got, exact.into_raw_vec_and_offset().0);
 }

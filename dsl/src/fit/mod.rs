@@ -75,8 +75,8 @@ pub struct MemoryFit {
     pub banks: Vec<Usage>,
 }
 
-/// What the compiled form of a kernel takes of its core.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Bytes that the compiled form of a kernel takes of its core's memories besides its parameters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CodeBytes {
     /// Program memory.
     pub program: u32,

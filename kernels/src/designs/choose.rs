@@ -68,9 +68,7 @@ impl Sizes<'_> {
     }
 
     fn of(&self, kernel: &Kernel) -> CodeBytes {
-        *self.known.borrow_mut().entry(kernel.name.clone()).or_insert_with(|| {
-            let size = KernelCost::new(kernel, self.device).size();
-            CodeBytes { program: size.program_bytes, frame: size.frame_bytes }
-        })
+        let scheduled = || KernelCost::new(kernel, self.device).size();
+        *self.known.borrow_mut().entry(kernel.name.clone()).or_insert_with(scheduled)
     }
 }

@@ -91,8 +91,7 @@ pub struct Calibration {
 /// The log-mel windows `[mels, frames]` that scales are measured on: those of the recording, and of one that is shorter
 /// than a window also the recording [`looped`]. Silence is easy to encode, and full windows have none.
 pub fn windows(audio: &Audio, config: &ModelConfig) -> Vec<Array2<f32>> {
-    let spectrogram =
-        |samples: &[f32]| mel::first_frames(mel::log_mel(samples, config.mels).view(), config.frames());
+    let spectrogram = |samples: &[f32]| mel::spectrogram(samples, config);
     let mut windows: Vec<Array2<f32>> = audio.windows().map(spectrogram).collect();
     // An encoder may read less than a whole window.
     if windows.len() == 1 && audio.samples.len() < WINDOW_SAMPLES.min(config.frames() * mel::HOP) {

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use realfft::RealFftPlanner;
 
 use super::audio::{SAMPLE_RATE, WINDOW_SAMPLES};
-use super::config::WINDOW_FRAMES;
+use super::config::{ModelConfig, WINDOW_FRAMES};
 
 /// Samples of one transform.
 pub const FFT: usize = 400;
@@ -48,6 +48,11 @@ pub fn first_frames(mel: ArrayView2<f32>, frames: usize) -> Array2<f32> {
     let lowest = mel.iter().copied().fold(f32::MAX, f32::min);
     let (bands, known) = mel.dim();
     Array2::from_shape_fn((bands, frames), |(m, t)| if t < known { mel[(m, t)] } else { lowest })
+}
+
+/// The log-mel spectrogram `[mels, frames]` of a window's samples that an encoder of these sizes reads.
+pub fn spectrogram(samples: &[f32], config: &ModelConfig) -> Array2<f32> {
+    first_frames(log_mel(samples, config.mels).view(), config.frames())
 }
 
 /// The periodic Hann window.

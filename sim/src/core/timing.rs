@@ -41,6 +41,7 @@ use super::live::live_ops;
 use crate::executor::{ArgValue, CallCost};
 use banks::{Banks, Stalls};
 use kiln_dsl::device::{Compiler, Device};
+use kiln_dsl::fit::CodeBytes;
 use kiln_dsl::kernel::ops::{LatencyClass, Opcode, form};
 use kiln_dsl::kernel::{BlockId, Kernel, OpId, Type};
 use nest::Nest;
@@ -113,22 +114,13 @@ impl LoopCost {
     }
 }
 
-/// What a kernel takes of the core's memories besides its parameters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CodeSize {
-    /// Program memory: bundles.
-    pub program_bytes: u32,
-    /// Stack: spilled registers and saved ones.
-    pub frame_bytes: u32,
-}
-
 /// What a kernel costs: of the call itself, and of each loop.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelCost {
     call: CallCost,
     /// By operation id; zeros for what is no loop.
     loops: Vec<LoopCost>,
-    size: CodeSize,
+    size: CodeBytes,
     banks: Banks,
 }
 
@@ -168,8 +160,8 @@ impl KernelCost {
         self.banks.is_empty()
     }
 
-    /// Program and stack bytes.
-    pub fn size(&self) -> CodeSize {
+    /// Program memory of its bundles, stack of its spilled registers.
+    pub fn size(&self) -> CodeBytes {
         self.size
     }
 }
@@ -196,9 +188,9 @@ impl Schedule {
         let (body, sections) = nest.kernel();
         // The jump here; the return is part of the body, whose last bundles fill its delay slots.
         let cycles = u64::from(model.device.core_timing.branch_cycles()) + body;
-        let size = CodeSize {
-            program_bytes: sections.iter().map(Section::bytes).sum(),
-            frame_bytes: sections.iter().map(|s| s.spilled).sum::<u32>() * PART_BYTES,
+        let size = CodeBytes {
+            program: sections.iter().map(Section::bytes).sum(),
+            frame: sections.iter().map(|s| s.spilled).sum::<u32>() * PART_BYTES,
         };
         let call = CallCost { cycles, macs: macs_of_block(kernel, Kernel::BODY), stall_cycles: 0 };
         let banks = Banks::new(kernel, model.device.core.banks(), &sections);

@@ -2,7 +2,6 @@
 
 use super::session::{On, Session, compare};
 use anyhow::{Context, Result, anyhow, bail};
-use indicatif::{ProgressBar, ProgressStyle};
 use kiln::artifacts;
 use kiln::dsl::array::Design;
 use kiln::hw::xrt_sys::Xrt;
@@ -16,6 +15,7 @@ use kiln::kernels::whisper::npy::NpyWriter;
 use kiln::kernels::whisper::plan::Plan;
 use kiln::network::{MelOn, Network, NetworkArgs, NetworkError, spectrograms};
 use kiln::predict::Prediction;
+use kiln::progress;
 use kiln::runner::SimRunner;
 use ndarray::{Axis, concatenate};
 use std::borrow::Cow;
@@ -94,11 +94,9 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         measured: Duration::ZERO,
         dispatches: 0,
     };
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} ({elapsed}, {eta} left)")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
     let ahead = usize::from(front.is_some());
     let each = ahead + plan.dispatches();
-    let bar = ProgressBar::new((windows.len() * each) as u64).with_style(style);
+    let bar = progress::dispatches(windows.len() * each);
     let mut features = Vec::new();
     for (window, (hosts, samples)) in windows.iter().zip(audio.windows()).enumerate() {
         let mut watch = |at: Progress| {

@@ -4,11 +4,12 @@ use super::device;
 use super::run::kernel_args;
 use anyhow::{Result, bail};
 use kiln::dsl::device::{Compiler, Device};
+use kiln::dsl::fit::CodeBytes;
 use kiln::dsl::kernel::{Kernel, OpId};
 use kiln::kernels::case::{Data, Entry};
 use kiln::kernels::catalogue::catalogue;
 use kiln::sim::core::{
-    Bundle, CodeSize, CoreModel, Engine, Issued, LoopFacts, Schedule, Section, SectionKind, run_kernel_on,
+    Bundle, CoreModel, Engine, Issued, LoopFacts, Schedule, Section, SectionKind, run_kernel_on,
 };
 use kiln::sim::executor::CallCost;
 use std::io::Write;
@@ -63,7 +64,7 @@ pub fn asm(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
 fn print(entry: &Entry, model: CoreModel, summary: bool, out: &mut dyn Write) -> Result<()> {
     let schedule = Schedule::new(&entry.kernel, model);
     let CallCost { cycles, macs, .. } = cost(entry, model)?;
-    let CodeSize { program_bytes, frame_bytes } = schedule.cost.size();
+    let CodeBytes { program, frame } = schedule.cost.size();
     let Device { name, core, .. } = model.device;
     writeln!(out, "{}, compiled by {} for {name}", entry.kernel.name, model.compiler)?;
     write!(out, "  {cycles} cycles predicted")?;
@@ -71,7 +72,7 @@ fn print(entry: &Entry, model: CoreModel, summary: bool, out: &mut dyn Write) ->
         write!(out, ", {macs} MACs, {:.1} MAC/cycle", macs as f64 / cycles as f64)?;
     }
     let memory = core.program_memory_bytes();
-    writeln!(out, "\n  program {program_bytes} B of {memory} B, frame {frame_bytes} B")?;
+    writeln!(out, "\n  program {program} B of {memory} B, frame {frame} B")?;
     for section in &schedule.sections {
         print_section(&entry.kernel, section, summary, out)?;
     }

@@ -51,9 +51,7 @@ enum Windows {
 /// When an input cannot be read.
 pub fn numerics(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     let weights = EncoderWeights::load(&args.weights, None)?;
-    let window = |samples: &[f32]| {
-        mel::first_frames(mel::log_mel(samples, weights.config.mels).view(), weights.config.frames())
-    };
+    let window = |samples: &[f32]| mel::spectrogram(samples, &weights.config);
     let clip = |name: String, mel: Array2<f32>| {
         let exact = reference::encode(&weights, mel.view(), &mut |_, _| ());
         Clip { name, mel, exact }

@@ -5,7 +5,6 @@ mod report;
 
 use super::{TraceFile, write_file};
 use anyhow::{Context, Result, anyhow, bail};
-use indicatif::{ProgressBar, ProgressStyle};
 use inputs::Inputs;
 use kiln::kernels::whisper::encoder::{self, EncodeError, EncodeReport, Progress};
 use kiln::kernels::whisper::mel_array::MelArray;
@@ -14,6 +13,7 @@ use kiln::kernels::whisper::scheme::Scheme;
 use kiln::kernels::whisper::{EncoderWeights, QuantModel, integer, mel, reference};
 use kiln::network::{MelOn, Network, NetworkArgs, NetworkError, spectrograms};
 use kiln::predict::{Launch, Prediction};
+use kiln::progress;
 use kiln::runner::SimRunner;
 use kiln::sim::array::SimOptions;
 use kiln::sim::trace::{Perfetto, Run};
@@ -116,7 +116,7 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
 
     let ahead = usize::from(front.is_some());
     let each = ahead + plan.as_ref().map_or(1, |plan| plan.dispatches());
-    let bar = progress_bar(windows.len() * each);
+    let bar = progress::dispatches(windows.len() * each);
     let prepared_s = start.elapsed().as_secs_f64();
     let trace_events = if args.trace.is_some() { args.trace_events } else { 0 };
     let options = SimOptions { trace_events, ..SimOptions::default() };
@@ -263,10 +263,4 @@ fn notes(args: &Args, inputs: &Inputs) {
 fn interrupted() -> ExitCode {
     eprintln!("stopped; nothing was written");
     ExitCode::from(INTERRUPTED)
-}
-
-/// On a terminal; elsewhere indicatif draws nothing.
-fn progress_bar(dispatches: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} ({elapsed}, {eta} left)");
-    ProgressBar::new(dispatches as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -9,7 +9,8 @@ use kiln::kernels::whisper::saved;
 use kiln::kernels::whisper::scheme::Scheme;
 use kiln::kernels::whisper::weights::EncoderWeights;
 use kiln::kernels::whisper::{audio, calibrate};
-use kiln::network::{quantise_watched, steps_bar};
+use kiln::network::quantise_watched;
+use kiln::progress;
 use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -87,7 +88,7 @@ pub fn quantize(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         eprintln!("note: tensors that an encoder does not have: {}", weights.unknown.join(", "));
     }
 
-    let bar = steps_bar("f32 encoder on the recordings, scales and integers");
+    let bar = progress::steps("f32 encoder on the recordings, scales and integers");
     let quantised = quantise_watched(&weights, &mels, args.scheme, &bar, &|| false)
         .map_err(|e| anyhow!("{}: {e}", args.weights.display()))?;
     bar.set_position(bar.length().unwrap_or(0));
