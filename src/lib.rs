@@ -31,3 +31,4 @@ pub mod progress;
 pub mod runner;
 pub mod simulated_npu;
 pub mod validate;
+pub mod view;

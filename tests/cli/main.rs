@@ -14,3 +14,4 @@ mod lower;
 mod quantize;
 mod support;
 mod validate;
+mod view;

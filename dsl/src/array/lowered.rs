@@ -6,7 +6,7 @@ mod json;
 pub use json::{BdJson, BufferJson, ChannelJson, FlowJson, LockJson, LoweredJson, TileJson};
 
 use super::ir::{Arg, CoreId, Count, Dim, FifoId, KernelId, ObjectId, Port, Tile, WordRef};
-use super::lower::LowerMode;
+use super::lower::{COUNTER_PREFIX, LowerMode};
 use crate::kernel::Loc;
 use indexmap::IndexMap;
 
@@ -23,6 +23,13 @@ pub struct PlacedBuffer {
     pub bytes: u32,
     /// Initial content.
     pub init: Option<Vec<u8>>,
+}
+
+impl PlacedBuffer {
+    /// Whether it holds loop counters that the toolchain's dynamic lowering adds.
+    pub fn is_counter(&self) -> bool {
+        self.name.starts_with(COUNTER_PREFIX)
+    }
 }
 
 /// A semaphore lock of one tile.

@@ -4,7 +4,7 @@ use super::banks::collisions;
 use super::{CodeBytes, MemoryFit, SwitchFit, TileFit, Usage, key, kind_name, program};
 use crate::array::lowered::{Direction, Lowered, LoweredTile};
 use crate::array::route::Routing;
-use crate::array::{COUNTER_PREFIX, Design, FifoId, KernelId, LowerMode, Stmt, Tile, each_stmt, memory_of};
+use crate::array::{Design, FifoId, KernelId, LowerMode, Stmt, Tile, each_stmt, memory_of};
 use crate::device::{Device, TileKind};
 use crate::kernel::Kernel;
 use crate::sequence::Command;
@@ -84,7 +84,7 @@ impl TileBudget<'_> {
             let bytes = local.ty.bytes();
             if local.init.is_some() { fit.table_bytes += bytes } else { fit.local_bytes += bytes }
         }
-        let counters = buffers.iter().filter(|b| b.name.starts_with(COUNTER_PREFIX));
+        let counters = buffers.iter().filter(|b| b.is_counter());
         fit.counter_bytes = counters.map(|b| u64::from(b.bytes)).sum();
         let rest = fit.code_bytes + fit.stack_bytes + fit.table_bytes + fit.local_bytes + fit.counter_bytes;
         fit.object_bytes = used.saturating_sub(rest);

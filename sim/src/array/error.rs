@@ -9,8 +9,8 @@ use kiln_dsl::array::lowered::{Channel, Direction};
 use kiln_dsl::array::{KernelId, ObjectId, Tile};
 use std::fmt;
 
-/// `S2MM 0`, `MM2S 1`.
-pub(crate) fn channel_name(channel: Channel) -> String {
+/// A channel as people write it: `S2MM 0`, `MM2S 1`.
+pub fn channel_name(channel: Channel) -> String {
     let direction = match channel.direction {
         Direction::S2mm => "S2MM",
         Direction::Mm2s => "MM2S",

@@ -212,7 +212,12 @@ impl<'a, 'h> Machine<'a, 'h> {
                     let core = &mut self.array.cores[at as usize];
                     core.waiting_end = None;
                     core.counters.lock_stall_cycles += stall;
-                    self.trace.record(granted.since, now, core.tile, TraceName::LockStall);
+                    self.trace.record(
+                        granted.since,
+                        now,
+                        core.tile,
+                        TraceName::LockStall { lock: op.lock.0 },
+                    );
                     self.acquired(at);
                 }
                 Agent::Channel(channel) => {

@@ -48,7 +48,7 @@ mod transport;
 
 pub use deadlock::{Change, Remedy, Waiting};
 pub use engine::Cycles;
-pub(crate) use error::channel_name;
+pub use error::channel_name;
 pub use error::{Problem, SimError};
 pub use hazards::{Bytes, Hazard, Site};
 pub use memory::UNINITIALISED;

@@ -18,7 +18,10 @@ use std::borrow::Cow;
 #[non_exhaustive]
 pub enum Event {
     /// A core waits for a lock.
-    LockStall,
+    LockStall {
+        /// Position among all locks of the array.
+        lock: u32,
+    },
     /// A core waits for the cascade.
     CascadeStall,
     /// A kernel starts.
@@ -78,7 +81,7 @@ impl Event {
             Cow::from(format!("DMA_{direction}_{}_{event}", channel.index))
         };
         match self {
-            Event::LockStall => "LOCK_STALL".into(),
+            Event::LockStall { .. } => "LOCK_STALL".into(),
             Event::CascadeStall => "CASCADE_STALL".into(),
             Event::InstrEvent0(_) => "INSTR_EVENT_0".into(),
             Event::InstrEvent1(_) => "INSTR_EVENT_1".into(),
@@ -99,7 +102,7 @@ impl Event {
     /// What it belongs to.
     pub fn track(self) -> Track {
         match self {
-            Event::LockStall | Event::CascadeStall | Event::InstrEvent0(_) | Event::InstrEvent1(_) => {
+            Event::LockStall { .. } | Event::CascadeStall | Event::InstrEvent0(_) | Event::InstrEvent1(_) => {
                 Track::Core
             }
             Event::PortRunning { channel: c, .. }
@@ -183,7 +186,7 @@ impl Trace {
     pub fn detail(&self, event: Event) -> Option<&str> {
         let (names, at) = match event {
             Event::InstrEvent0(kernel) | Event::InstrEvent1(kernel) => (&self.names.kernels, kernel.index()),
-            Event::LockValue { lock, .. } => (&self.names.locks, lock as usize),
+            Event::LockStall { lock } | Event::LockValue { lock, .. } => (&self.names.locks, lock as usize),
             Event::Command(command) => (&self.names.commands, command as usize),
             _ => return None,
         };

@@ -3,7 +3,7 @@
 mod commands;
 
 use clap::{Parser, Subcommand};
-use commands::{asm, emit, encode, fit, insts, list, lower, numerics, quantize, run, validate};
+use commands::{asm, emit, encode, fit, insts, list, lower, numerics, quantize, run, validate, view};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -24,6 +24,7 @@ enum Command {
     Fit(fit::Args),
     Insts(insts::Args),
     Lower(lower::Args),
+    View(view::Args),
     Validate(validate::Args),
     Asm(asm::Args),
     Numerics(numerics::Args),
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Command::Fit(args) => fit::fit(args, &mut out),
         Command::Insts(args) => insts::insts(args, &mut out),
         Command::Lower(args) => lower::lower(args, &mut out),
+        Command::View(args) => view::view(args, &mut out),
         Command::Validate(args) => validate::validate(args, &mut out),
         Command::Asm(args) => asm::asm(args, &mut out),
         Command::Numerics(args) => numerics::numerics(args, &mut out),

@@ -11,6 +11,7 @@ pub mod numerics;
 pub mod quantize;
 pub mod run;
 pub mod validate;
+pub mod view;
 
 use anyhow::{Context, Result, anyhow, bail};
 use kiln::dsl::array::Design;
