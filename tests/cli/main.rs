@@ -8,6 +8,7 @@ mod encode;
 mod encode_errors;
 mod fit;
 mod hwrun_encode;
+mod inspect;
 mod insts;
 mod kernels;
 mod lower;
