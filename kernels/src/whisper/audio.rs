@@ -3,6 +3,9 @@
 mod resample;
 #[cfg(test)]
 mod tests;
+mod wav;
+
+pub use wav::Cut;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,7 +14,6 @@ use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatReader, TrackType};
-use symphonia::core::io::MediaSourceStream;
 
 use resample::Resampler;
 
@@ -32,12 +34,23 @@ const RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;
 pub struct Audio {
     /// At 16 kHz, mono; full scale is -1..=1.
     pub samples: Vec<f32>,
+    /// What a WAV file lacks of what its header announces.
+    pub cut: Option<Cut>,
 }
 
 impl Audio {
     /// Length in seconds.
     pub fn seconds(&self) -> f64 {
         self.samples.len() as f64 / f64::from(SAMPLE_RATE)
+    }
+
+    /// What a person should know of the recording in `path`, if anything.
+    pub fn note(&self, path: &Path) -> Option<String> {
+        let Cut { bytes, announced } = self.cut?;
+        let (path, seconds) = (path.display(), self.seconds());
+        Some(format!(
+            "{path}: cut short: {bytes} of {announced} B of samples are there; the {seconds:.1} s of them are taken"
+        ))
     }
 
     /// The recording in windows of 30 s, the last of which may be shorter.
@@ -94,6 +107,26 @@ pub enum AudioError {
         /// Samples of each channel that the header announces.
         announced: u64,
     },
+    /// A header that readers do not agree on.
+    #[error("{}: blocks of {block} B for {channels} channel(s) of {bits} bits, expected {} B; programs read such files in different ways\nhelp: convert it with the program that wrote it, to 16 bits", path.display(), u32::from(*channels) * u32::from(bits.div_ceil(8)))]
+    Block {
+        /// File.
+        path: PathBuf,
+        /// Bytes of a sample of all channels, by the header.
+        block: u16,
+        /// Channels.
+        channels: u16,
+        /// Bits of a sample.
+        bits: u16,
+    },
+    /// More than what is read from a pipe.
+    #[error("{}: more than {limit_bytes} B from a pipe\nhelp: write the recording to a file", path.display())]
+    Pipe {
+        /// File.
+        path: PathBuf,
+        /// Bytes read at the most.
+        limit_bytes: u64,
+    },
     /// Longer than what fits in memory.
     #[error("{}: the recording is longer than {} s\nhelp: cut it with `ffmpeg -i IN -t {} OUT.wav`", path.display(), LIMIT_S, LIMIT_S)]
     Long {
@@ -121,7 +154,8 @@ pub enum AudioError {
 /// A whole recording. Channels are mixed down to their mean, and other rates resampled.
 ///
 /// # Errors
-/// When the file is no recording, is damaged, shorter than its header says, or longer than an hour.
+/// When the file is no recording, is damaged, or longer than an hour. WAV that is shorter than its header says is taken,
+/// with a note.
 pub fn read(path: &Path) -> Result<Audio, AudioError> {
     let failed = |source| AudioError::Open { path: path.to_path_buf(), source };
     let file = File::open(path).map_err(failed)?;
@@ -129,11 +163,11 @@ pub fn read(path: &Path) -> Result<Audio, AudioError> {
     if file.metadata().map_err(failed)?.is_dir() {
         return Err(failed(std::io::ErrorKind::IsADirectory.into()));
     }
-    decode(path, MediaSourceStream::new(Box::new(file), Default::default()))
+    decode(path, wav::open(path, file)?)
 }
 
 /// A recording from any source; `path` names it in messages.
-fn decode(path: &Path, stream: MediaSourceStream<'static>) -> Result<Audio, AudioError> {
+fn decode(path: &Path, (stream, cut): wav::Source) -> Result<Audio, AudioError> {
     let mut recording = Recording::open(path, stream)?;
     let mut resampler = Resampler::new(recording.rate);
     let limit = LIMIT_S * u64::from(recording.rate);
@@ -154,7 +188,7 @@ fn decode(path: &Path, stream: MediaSourceStream<'static>) -> Result<Audio, Audi
             Err(AudioError::Truncated { path: path.to_path_buf(), decoded, announced })
         }
         _ if decoded == 0 => Err(AudioError::Empty { path: path.to_path_buf() }),
-        _ => Ok(Audio { samples: resampler.finish() }),
+        _ => Ok(Audio { samples: resampler.finish(), cut }),
     }
 }
 
@@ -171,7 +205,10 @@ struct Recording<'a> {
 }
 
 impl<'a> Recording<'a> {
-    fn open(path: &'a Path, stream: MediaSourceStream<'static>) -> Result<Recording<'a>, AudioError> {
+    fn open(
+        path: &'a Path,
+        stream: symphonia::core::io::MediaSourceStream<'static>,
+    ) -> Result<Recording<'a>, AudioError> {
         let unreadable = |source| AudioError::Format { path: path.to_path_buf(), source };
         let probe = symphonia::default::get_probe();
         let format =
