@@ -24,11 +24,13 @@ pub use kiln_sim as sim;
 
 pub mod artifacts;
 pub mod fit;
+pub mod interrupt;
 pub mod live;
 pub mod network;
 pub mod predict;
 pub mod progress;
 pub mod runner;
+pub mod say;
 pub mod simulated_npu;
 pub mod validate;
 pub mod view;

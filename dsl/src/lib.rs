@@ -1,9 +1,9 @@
-//! Kiln's three IRs, their builders, device descriptions, verifiers, lowering, emitters, and the files that devices load.
+//! Kiln's three IRs, their builders, device descriptions, verifiers, lowering and emitters.
 pub mod array;
-pub mod container;
 pub mod device;
 pub mod emit;
 mod entity;
+pub mod files;
 pub mod fit;
 pub mod kernel;
 pub mod native;

@@ -2,7 +2,8 @@
 
 use kiln_dsl::emit::Manifest;
 use kiln_dsl::emit::bundle::{Built, ManifestError, Sha};
-use std::path::{Path, PathBuf};
+use kiln_dsl::files::{self, ReadError};
+use std::path::{Component, Path, PathBuf};
 use thiserror::Error;
 
 /// Longest xclbin that is read.
@@ -48,6 +49,12 @@ pub enum Problem {
         /// What the system said.
         cause: String,
     },
+    /// A listed file that is not below the folder.
+    #[error("{path}: leads out of the folder, expected a path below it\n    help: emit the design again")]
+    Outside {
+        /// The path.
+        path: String,
+    },
     /// A listed file with other content.
     #[error("{path}: not as emitted: SHA-256 {got}, expected {expected}\n    help: emit the design again")]
     Changed {
@@ -81,13 +88,8 @@ pub enum Problem {
         expected: Sha,
     },
     /// A file beyond reason.
-    #[error("{path}: {bytes} B, expected at most {LONGEST_BYTES} B")]
-    TooLong {
-        /// The file.
-        path: String,
-        /// Its size.
-        bytes: u64,
-    },
+    #[error(transparent)]
+    Bad(ReadError),
 }
 
 impl Artifacts {
@@ -158,11 +160,11 @@ impl Artifacts {
 }
 
 fn read(folder: &Path, path: &str) -> Result<Vec<u8>, Problem> {
-    let full = folder.join(path);
-    let cannot = |e: std::io::Error| Problem::Read { path: path.to_owned(), cause: e.to_string() };
-    let bytes = std::fs::metadata(&full).map_err(cannot)?.len();
-    if bytes > LONGEST_BYTES {
-        return Err(Problem::TooLong { path: path.to_owned(), bytes });
+    if !Path::new(path).components().all(|part| matches!(part, Component::Normal(_))) {
+        return Err(Problem::Outside { path: path.to_owned() });
     }
-    std::fs::read(full).map_err(cannot)
+    files::read(&folder.join(path), "a file of a design", LONGEST_BYTES).map_err(|e| match e {
+        ReadError::Io { source, .. } => Problem::Read { path: path.to_owned(), cause: source.to_string() },
+        e => Problem::Bad(e),
+    })
 }

@@ -131,6 +131,9 @@ impl Runner {
     /// # Errors
     /// See [`RunError`].
     pub fn again(&mut self, patience: &Patience<'_>) -> Result<Duration, RunError> {
+        if (patience.stopped)() {
+            return Err(RunError::Stopped { design: self.design.clone() });
+        }
         let begin = Instant::now();
         self.run.start().map_err(|e| classify(e, Doing::Running))?;
         let state = loop {
@@ -158,6 +161,9 @@ impl Runner {
         let running = |e| classify(e, Doing::Running);
         let mut list = self.kernel.context().run_list().map_err(running)?;
         for _ in 0..count {
+            if (patience.stopped)() {
+                return Err(RunError::Stopped { design: self.design.clone() });
+            }
             list.add(prepare(&self.kernel, &self.launch, &self.buffers)?).map_err(running)?;
         }
         let begin = Instant::now();

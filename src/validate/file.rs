@@ -2,11 +2,12 @@
 
 use super::report::Role;
 use super::workload::{KINDS, Plan, Task};
+use kiln_dsl::files::{ReadError, read_text};
 use serde::Deserialize;
 use serde_yaml::Value;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Larger files are refused before they are read.
 const MAX_FILE_BYTES: u64 = 16 << 20;
@@ -62,22 +63,9 @@ impl fmt::Display for Problem {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
-    /// The file cannot be read.
-    #[error("{}: {cause}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        cause: std::io::Error,
-    },
-    /// The file is larger than any list of measurements.
-    #[error("{}: {bytes} B, expected at most {MAX_FILE_BYTES} B of measurements", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        bytes: u64,
-    },
+    /// The file cannot be read, or is larger than any list of measurements.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// Not YAML, or not a list of entries.
     #[error(
         "{name}: {cause}\nhelp: expected `entries:`, a list of maps with id, metric, value, unit, source and workload"
@@ -113,12 +101,7 @@ impl MeasuredFile {
     /// # Errors
     /// When it cannot be read or is no list of measurements. What is wrong with single entries is in `problems`.
     pub fn read(path: &Path) -> Result<MeasuredFile, FileError> {
-        let read = |cause| FileError::Read { path: path.to_owned(), cause };
-        let bytes = std::fs::metadata(path).map_err(read)?.len();
-        if bytes > MAX_FILE_BYTES {
-            return Err(FileError::TooLarge { path: path.to_owned(), bytes });
-        }
-        let text = std::fs::read_to_string(path).map_err(read)?;
+        let text = read_text(path, "a list of measurements", MAX_FILE_BYTES)?;
         MeasuredFile::parse(&text, &path.display().to_string())
     }
 

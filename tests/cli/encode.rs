@@ -328,7 +328,7 @@ fn an_interrupted_run_leaves_nothing() {
         .spawn()
         .expect("kiln starts");
     let start = Instant::now();
-    while !folder.names("").iter().any(|name| name.ends_with(".partial")) {
+    while !folder.names("").iter().any(|name| name.starts_with(".kiln-")) {
         assert!(start.elapsed() < Duration::from_secs(60), "the output was never claimed");
         assert!(child.try_wait().expect("a child").is_none(), "kiln ended before it was stopped");
         std::thread::sleep(Duration::from_millis(5));

@@ -8,7 +8,6 @@ mod encode;
 mod encode_errors;
 mod fit;
 mod hwrun_encode;
-mod inspect;
 mod insts;
 mod kernels;
 mod lower;

@@ -8,6 +8,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+/// Runs in one list: each takes a command of the driver's.
+const MOST_LISTED: i64 = 4096;
+
 /// Times of a design on the device beside its prediction
 ///
 /// The bits are compared once, before times are taken: a wrong result has no time.
@@ -23,8 +26,8 @@ pub struct Args {
     #[arg(short, long, value_name = "N", default_value_t = 5)]
     warmup: u32,
     /// Runs that go to the device as one list, for the time without the host's launch; 0 makes no list
-    #[arg(long, value_name = "N", default_value_t = 16)]
-    list: usize,
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(..=MOST_LISTED))]
+    list: u32,
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -56,7 +59,7 @@ pub fn bench(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     }
     let listed = match args.list {
         0 => None,
-        count => Some(runner.list(count, &patience)? / count as u32),
+        count => Some(runner.list(count as usize, &patience)? / count),
     };
     times.sort();
     let ms = |time: Duration| time.as_secs_f64() * 1e3;

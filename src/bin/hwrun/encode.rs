@@ -2,7 +2,6 @@
 
 use super::session::{On, Session, compare};
 use anyhow::{Context, Result, anyhow, bail};
-use kiln::artifacts;
 use kiln::dsl::array::Design;
 use kiln::hw::xrt_sys::Xrt;
 use kiln::hw::{Artifacts, RunError, Runner};
@@ -73,8 +72,11 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     designs.extend(front.as_ref().map(MelArray::design));
     let loaded = load(&session, &args.artifacts, &designs)?;
     let output = args.out.as_deref().map(NpyWriter::create).transpose()?;
-    for note in args.network.notes(&network) {
-        eprintln!("note: {note}");
+    let recordings =
+        [(&args.audio, &audio)].into_iter().chain(args.network.calibrate.iter().zip(&calibration));
+    let cut = recordings.filter_map(|(path, audio)| audio.note(path));
+    for note in cut.chain(args.network.notes(&network)) {
+        kiln::say!("note: {note}");
     }
     let windows = spectrograms(&audio, config);
     let model = match network.in_scheme(&args.network, &calibration, &windows, &|| session.stopped()) {
@@ -152,15 +154,8 @@ fn load(session: &Session, folder: &Path, designs: &[&Design]) -> Result<BTreeMa
     for design in designs {
         let of = folder.join(&design.name);
         let checked = session.read(&of).and_then(|found| {
-            let ours = artifacts::bundle(design, session.device())?.manifest.content;
-            if found.manifest.content != ours {
-                bail!(
-                    "{}: content {}, this model's design {} is {ours}\nhelp: `kiln emit --encoder` with this model and scheme, and build it again",
-                    of.display(),
-                    found.manifest.content,
-                    design.name
-                );
-            }
+            let of_model = "help: `kiln emit --encoder` with this model and scheme, and build it again";
+            session.is_of(&found, design).map_err(|e| anyhow!("{e:#}\n{of_model}"))?;
             Ok(found)
         });
         match checked {

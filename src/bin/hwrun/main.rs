@@ -28,6 +28,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Err(e) = kiln::interrupt::listen() {
+        kiln::say!("error: {e:#}");
+        return ExitCode::FAILURE;
+    }
     let mut out = io::stdout().lock();
     let done = match &cli.command {
         Command::Run(args) => run::run(args, &mut out),
@@ -41,7 +45,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(e) => {
-            eprintln!("error: {e:#}");
+            kiln::say!("error: {e:#}");
             ExitCode::FAILURE
         }
     }

@@ -1,7 +1,7 @@
 //! `hwrun run`.
 
 use super::session::{Case, Difference, On, Session, compare};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde_json::json;
 use std::io::Write;
 use std::path::PathBuf;
@@ -48,6 +48,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     let written = buffers.iter().enumerate().filter(|(_, b)| b.direction.is_written());
     let compared: Vec<(usize, Option<Difference>)> =
         written.map(|(at, b)| (at, compare(b, &case.expected[at], &host[at]))).collect();
+    if compared.iter().all(|&(at, _)| case.expected[at].is_empty()) {
+        bail!("design {} writes no byte of host memory, so nothing was compared", case.design.name);
+    }
     let equal = compared.iter().all(|(_, difference)| difference.is_none());
     if args.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&as_json(&session, &case, seed, &compared, time))?)?;

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use kiln::artifacts;
 use kiln::dsl::array::Design;
 use kiln::dsl::device::{Device, Profile};
+use kiln::dsl::emit::Manifest;
 use kiln::dsl::emit::bundle::{ManifestBuffer, Sha};
 use kiln::hw::xrt_sys::Xrt;
 use kiln::hw::xrt_sys::fake::{FakeXrt, Fault};
@@ -12,9 +13,8 @@ use kiln::kernels::designs;
 use kiln::predict::Prediction;
 use kiln::runner::SimRunner;
 use kiln::simulated_npu::SimulatedNpu;
+use serde_json::Value;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Which device, and how patient.
@@ -53,7 +53,6 @@ pub struct Session {
     profile: &'static Profile,
     faults: Vec<(Fault, u32)>,
     limit: Duration,
-    stop: Arc<AtomicBool>,
 }
 
 /// A folder's design with its inputs and the simulator's results.
@@ -89,11 +88,8 @@ impl Session {
         if on.xrt == Which::Real && !faults.is_empty() {
             bail!("--fault is for --xrt simulated: a real NPU has its own");
         }
-        let stop = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&stop);
-        ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("cannot handle Ctrl-C")?;
         let limit = Duration::from_millis(on.timeout_ms.max(1));
-        Ok(Session { which: on.xrt, device, profile_name, profile, faults, limit, stop })
+        Ok(Session { which: on.xrt, device, profile_name, profile, faults, limit })
     }
 
     /// What ran, for people: nobody may take a rehearsal for hardware.
@@ -116,7 +112,7 @@ impl Session {
 
     /// Whether the user asked to stop.
     pub fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        kiln::interrupt::requested()
     }
 
     /// Reads a folder and checks its hashes.
@@ -140,18 +136,40 @@ impl Session {
         let design = designs::find(name).ok_or_else(|| {
             anyhow!("{}: this Kiln has no design \"{name}\", so nothing to compare with", folder.display())
         })?;
-        let ours = artifacts::bundle(&design, self.device)?.manifest;
-        if ours.content != artifacts.manifest.content {
+        self.is_of(&artifacts, &design)?;
+        Ok((artifacts, design))
+    }
+
+    /// Whether a folder holds what this Kiln emits for a design. What is run and compared is the design's, never a text's
+    /// beside it, so the manifest may differ in the stated results only, which are checked by themselves.
+    ///
+    /// # Errors
+    /// When it was emitted from other content, or its manifest was changed.
+    pub fn is_of(&self, artifacts: &Artifacts, design: &Design) -> Result<()> {
+        let theirs = &artifacts.manifest;
+        let mut ours = artifacts::bundle(design, self.device)?.manifest;
+        if ours.content != theirs.content {
             bail!(
-                "{}: {name} of Kiln {} is {}, of this Kiln {} it is {}\nhelp: emit and build it again",
-                folder.display(),
-                artifacts.manifest.kiln,
-                artifacts.manifest.content,
+                "{}: {} of Kiln {} is {}, of this Kiln {} it is {}\nhelp: emit and build it again",
+                artifacts.folder.display(),
+                design.name,
+                theirs.kiln,
+                theirs.content,
                 ours.kiln,
                 ours.content
             );
         }
-        Ok((artifacts, design))
+        ours.expected.clone_from(&theirs.expected);
+        ours.kiln.clone_from(&theirs.kiln);
+        if ours != *theirs {
+            bail!(
+                "{}: {} is not the one of its content: {}\nhelp: emit the design again",
+                artifacts.folder.display(),
+                Manifest::FILE,
+                differing(theirs, &ours)?
+            );
+        }
+        Ok(())
     }
 
     /// A folder's design, seeded inputs, and the simulator's results for them.
@@ -213,6 +231,32 @@ impl Session {
     pub fn cycles_of(&self, time: Duration) -> u64 {
         (time.as_secs_f64() * 1e6 / self.profile.us(1)).round() as u64
     }
+}
+
+/// The first value in which a manifest differs from what it should be, in words.
+fn differing(got: &Manifest, expected: &Manifest) -> Result<String> {
+    fn first(path: &str, got: &Value, expected: &Value) -> Option<String> {
+        if got == expected {
+            return None;
+        }
+        let inside = match (got, expected) {
+            (Value::Object(a), Value::Object(b)) => {
+                let inner = |key: &String| first(&format!("{path}.{key}"), a.get(key)?, &b[key]);
+                b.keys().find_map(inner)
+            }
+            (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+                let mut pairs = a.iter().zip(b).enumerate();
+                pairs.find_map(|(i, (a, b))| first(&format!("{path}[{i}]"), a, b))
+            }
+            _ => None,
+        };
+        Some(
+            inside
+                .unwrap_or_else(|| format!("{} is {got}, expected {expected}", path.trim_start_matches('.'))),
+        )
+    }
+    let (got, expected) = (serde_json::to_value(got)?, serde_json::to_value(expected)?);
+    Ok(first("", &got, &expected).unwrap_or_default())
 }
 
 fn fault(text: &str) -> Result<(Fault, u32)> {

@@ -3,9 +3,7 @@
 mod commands;
 
 use clap::{Parser, Subcommand};
-use commands::{
-    asm, emit, encode, fit, inspect, insts, list, lower, numerics, quantize, run, validate, view,
-};
+use commands::{asm, emit, encode, fit, insts, list, lower, numerics, quantize, run, validate, view};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -25,7 +23,6 @@ enum Command {
     Emit(emit::Args),
     Fit(fit::Args),
     Insts(insts::Args),
-    Inspect(inspect::Args),
     Lower(lower::Args),
     View(view::Args),
     Validate(validate::Args),
@@ -36,6 +33,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Err(e) = kiln::interrupt::listen() {
+        kiln::say!("error: {}", message(&e));
+        return ExitCode::FAILURE;
+    }
     let mut out = io::stdout().lock();
     let done = match &cli.command {
         Command::Encode(args) => encode::encode(args, &mut out),
@@ -44,7 +45,6 @@ fn main() -> ExitCode {
         Command::Emit(args) => emit::emit(args, &mut out),
         Command::Fit(args) => fit::fit(args, &mut out),
         Command::Insts(args) => insts::insts(args, &mut out),
-        Command::Inspect(args) => inspect::inspect(args, &mut out),
         Command::Lower(args) => lower::lower(args, &mut out),
         Command::View(args) => view::view(args, &mut out),
         Command::Validate(args) => validate::validate(args, &mut out),
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(e) if is_closed_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("error: {}", message(&e));
+            kiln::say!("error: {}", message(&e));
             ExitCode::FAILURE
         }
     }

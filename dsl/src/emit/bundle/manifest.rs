@@ -1,5 +1,6 @@
 //! `manifest.json`: what a folder of artifacts holds, in a form that the runner checks before anything runs.
 
+use crate::files::{ReadError, read_text};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -22,11 +23,6 @@ impl Sha {
     /// Of `bytes`.
     pub fn of(bytes: &[u8]) -> Sha {
         Sha(Sha256::digest(bytes).into())
-    }
-
-    /// Its 32 bytes.
-    pub fn bytes(&self) -> &[u8; 32] {
-        &self.0
     }
 
     /// Of a list of named byte strings: names, lengths and contents all count.
@@ -295,14 +291,9 @@ pub enum ManifestError {
         /// What the system said.
         cause: std::io::Error,
     },
-    /// The file is too long to be one.
-    #[error("{}: {bytes} B, expected at most {LONGEST_BYTES} B", path.display())]
-    TooLong {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        bytes: u64,
-    },
+    /// The file is too long to be one, or no text.
+    #[error(transparent)]
+    File(ReadError),
     /// The file is not what its name says.
     #[error("{}: not as this Kiln writes it: {cause}\n  help: {help}", path.display())]
     Parse {
@@ -356,12 +347,10 @@ fn read<T: DeserializeOwned>(
     again: &'static str,
     written_by: &'static str,
 ) -> Result<T, ManifestError> {
-    let read = |cause| ManifestError::Read { path: path.to_owned(), help: written_by, cause };
-    let bytes = std::fs::metadata(path).map_err(read)?.len();
-    if bytes > LONGEST_BYTES {
-        return Err(ManifestError::TooLong { path: path.to_owned(), bytes });
-    }
-    let text = std::fs::read_to_string(path).map_err(read)?;
+    let text = read_text(path, "a manifest", LONGEST_BYTES).map_err(|e| match e {
+        ReadError::Io { path, source: cause, .. } => ManifestError::Read { path, help: written_by, cause },
+        e => ManifestError::File(e),
+    })?;
     let parse = |cause| ManifestError::Parse { path: path.to_owned(), help: again, cause };
     // The format first: the rest of another one would be told as a list of unknown fields.
     let value: serde_json::Value = serde_json::from_str(&text).map_err(parse)?;

@@ -7,10 +7,10 @@ mod fields;
 mod stamp;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use kiln_dsl::files::{self, Output};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::quant::QuantModel;
@@ -28,32 +28,12 @@ const STAMP_KEY: &str = "kiln.stamp";
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SavedError {
-    /// Reading fails.
-    #[error("{}: cannot read the quantised encoder: {source}", path.display())]
-    Read {
-        /// File.
-        path: PathBuf,
-        /// Cause.
-        source: std::io::Error,
-    },
+    /// It cannot be read, or is larger than any encoder.
+    #[error(transparent)]
+    Read(#[from] files::ReadError),
     /// Writing fails.
-    #[error("{}: cannot write the quantised encoder: {source}", path.display())]
-    Write {
-        /// File.
-        path: PathBuf,
-        /// Cause.
-        source: std::io::Error,
-    },
-    /// The file is larger than any encoder.
-    #[error("{}: {bytes} bytes, expected at most {limit_bytes}", path.display())]
-    Size {
-        /// File.
-        path: PathBuf,
-        /// Its length.
-        bytes: u64,
-        /// Largest length read.
-        limit_bytes: u64,
-    },
+    #[error(transparent)]
+    Write(#[from] files::WriteError),
     /// The file is no safetensors file.
     #[error("{}: not a whole safetensors file: {source}", path.display())]
     Format {
@@ -99,31 +79,12 @@ pub fn is_quantised(path: &Path) -> bool {
     super::checkpoint::Checkpoint::open(path).is_ok_and(|file| file.metadata(STAMP_KEY).is_some())
 }
 
-/// Writes an encoder with its stamp, beside the target first, so that a failure leaves nothing half-written.
+/// Writes an encoder with its stamp to a claimed file, whole or not at all.
 ///
 /// # Errors
-/// When the folder does not take the file.
-pub fn write(path: &Path, model: &QuantModel, stamp: &Stamp) -> Result<(), SavedError> {
-    let failed = |source| SavedError::Write { path: path.to_path_buf(), source };
-    let bytes = to_bytes(model, stamp);
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = new_file(folder).map_err(failed)?;
-    file.write_all(&bytes).map_err(failed)?;
-    file.persist(path).map_err(|e| failed(e.error))?;
-    Ok(())
-}
-
-/// A file that others may read as the process' mask has it; the crate's own are private.
-#[cfg(unix)]
-fn new_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::Permissions::from_mode(0o666);
-    tempfile::Builder::new().permissions(mode).tempfile_in(folder)
-}
-
-#[cfg(not(unix))]
-fn new_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
-    tempfile::NamedTempFile::new_in(folder)
+/// When writing fails.
+pub fn write(output: Output, model: &QuantModel, stamp: &Stamp) -> Result<(), SavedError> {
+    Ok(output.write(|file| file.write_all(&to_bytes(model, stamp)))?)
 }
 
 /// The file's bytes.
@@ -142,14 +103,7 @@ pub fn to_bytes(model: &QuantModel, stamp: &Stamp) -> Vec<u8> {
 /// When the file is damaged, its stamp is not what this version writes, or tensors are not those of the stamp (all that
 /// are wrong are named).
 pub fn read(path: &Path) -> Result<(QuantModel, Stamp), SavedError> {
-    let failed = |source| SavedError::Read { path: path.to_path_buf(), source };
-    let mut file = File::open(path).map_err(failed)?;
-    let bytes = file.metadata().map_err(failed)?.len();
-    if bytes > LIMIT_BYTES {
-        return Err(SavedError::Size { path: path.to_path_buf(), bytes, limit_bytes: LIMIT_BYTES });
-    }
-    let mut buffer = Vec::new();
-    file.read_to_end(&mut buffer).map_err(failed)?;
+    let buffer = files::read(path, "a quantised encoder", LIMIT_BYTES)?;
     from_bytes(path, &buffer)
 }
 
@@ -277,7 +231,7 @@ mod tests {
         for scheme in SCHEMES {
             let (model, stamp) = model(scheme);
             let path = folder.path().join("q.safetensors");
-            write(&path, &model, &stamp).unwrap();
+            write(Output::create(&path).unwrap(), &model, &stamp).unwrap();
             assert!(is_quantised(&path));
             assert_eq!(read(&path).unwrap(), (model.clone(), stamp.clone()));
             assert_eq!(to_bytes(&model, &stamp), std::fs::read(&path).unwrap());

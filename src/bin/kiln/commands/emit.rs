@@ -78,7 +78,7 @@ fn emit_encoder(args: &Args, device: &Device, out: &mut dyn Write) -> Result<Exi
     let mut designs: Vec<Design> = plan.designs().into_iter().cloned().collect();
     match MelArray::new(config.mels, device) {
         Ok(front) => designs.push(front.design().clone()),
-        Err(too_big) => eprintln!("note: the log-mel spectrogram is left to the host: {too_big}"),
+        Err(too_big) => kiln::say!("note: the log-mel spectrogram is left to the host: {too_big}"),
     }
     let bundles = designs.iter().map(|d| artifacts::bundle(d, device)).collect::<Result<Vec<_>, _>>()?;
     fs::create_dir_all(&args.out)

@@ -1,10 +1,10 @@
 //! `kiln insts`: the controller's instruction stream of a design, and any such stream in words.
 
 use super::{design, device};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use kiln::dsl::array::{LowerMode, lower, verify};
 use kiln::dsl::emit::{decode_insts, emit_insts, insts_from_bytes, insts_to_bytes};
-use std::fs;
+use kiln::dsl::files;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,12 +38,7 @@ pub struct Args {
 /// When there is no such design, it is not right for the device, or a file cannot be read, written or decoded.
 pub fn insts(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     if let Some(path) = &args.decode {
-        let read = || format!("{}: cannot read the stream", path.display());
-        let bytes = fs::metadata(path).with_context(read)?.len();
-        if bytes > LONGEST_BYTES {
-            bail!("{}: {bytes} B, a stream has at most {LONGEST_BYTES} B", path.display());
-        }
-        let bytes = fs::read(path).with_context(read)?;
+        let bytes = files::read(path, "an instruction stream", LONGEST_BYTES)?;
         let stream = insts_from_bytes(&bytes).and_then(|words| decode_insts(&words));
         write!(out, "{}", stream.with_context(|| format!("{}: no instruction stream", path.display()))?)?;
         return Ok(ExitCode::SUCCESS);
@@ -54,8 +49,7 @@ pub fn insts(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     let lowered = lower(&design, &device, LowerMode::Dynamic)?;
     let words = emit_insts(&design, &lowered, &device)?;
     if let Some(path) = &args.out {
-        fs::write(path, insts_to_bytes(&words))
-            .with_context(|| format!("{}: cannot write the stream there", path.display()))?;
+        files::write(path, &insts_to_bytes(&words))?;
     }
     if args.text {
         write!(out, "{}", decode_insts(&words)?)?;

@@ -58,7 +58,7 @@ pub fn lower(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     }
     let Some(errors) = errors else { return Ok(ExitCode::SUCCESS) };
     out.flush()?;
-    eprintln!("error: {errors}");
+    kiln::say!("error: {errors}");
     Ok(ExitCode::FAILURE)
 }
 

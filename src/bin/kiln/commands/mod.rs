@@ -4,7 +4,6 @@ pub mod asm;
 pub mod emit;
 pub mod encode;
 pub mod fit;
-pub mod inspect;
 pub mod insts;
 pub mod list;
 pub mod lower;
@@ -18,14 +17,12 @@ use anyhow::{Context, Result, anyhow, bail};
 use kiln::dsl::array::Design;
 use kiln::dsl::device::Device;
 use kiln::dsl::emit::{design_of_mlir, parse_mlir};
+use kiln::dsl::files::{Output, are_one, read_text};
 use kiln::kernels::designs;
 use kiln::sim::report::Bottleneck;
 use kiln::sim::trace::Trace;
 use serde::Serialize;
 use std::fmt;
-use std::fs::{self, File, Permissions};
-use std::io::{BufWriter, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// The design of a name, in the tile shapes for a device.
@@ -43,12 +40,7 @@ fn design_or_file(name: &str, device: &Device) -> Result<Design> {
     if path.extension().is_none_or(|e| e != "mlir") {
         return design(name, device);
     }
-    let read = || format!("{name}: cannot read the design");
-    let bytes = fs::metadata(path).with_context(read)?.len();
-    if bytes > LONGEST_MLIR_BYTES {
-        bail!("{name}: {bytes} B, a design has at most {LONGEST_MLIR_BYTES} B");
-    }
-    let text = fs::read_to_string(path).with_context(read)?;
+    let text = read_text(path, "a design in MLIR", LONGEST_MLIR_BYTES)?;
     let parsed = parse_mlir(&text).with_context(|| format!("{name}: no design of the subset"))?;
     let stem = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
     design_of_mlir(&parsed, &stem, device).with_context(|| format!("{name}: no design"))
@@ -65,28 +57,34 @@ fn device(name: &str) -> Result<Device> {
     Ok(Device::load(path)?)
 }
 
-/// The folder of a file to be written.
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+/// Outputs by name, claimed before long work.
+///
+/// # Errors
+/// When one cannot be written, or two of them, or one and an input, are one file.
+fn claim<const N: usize>(
+    outputs: [(&str, Option<&Path>); N],
+    inputs: &[&Path],
+) -> Result<[Option<Output>; N]> {
+    let paths: Vec<(&str, &Path)> =
+        outputs.iter().filter_map(|(what, path)| Some((*what, (*path)?))).collect();
+    check_outputs(&paths, inputs)?;
+    let mut claimed = [const { None }; N];
+    for (place, (_, path)) in claimed.iter_mut().zip(outputs) {
+        *place = path.map(Output::create).transpose()?;
+    }
+    Ok(claimed)
 }
 
-/// Whether a file can be made where `path` will be, asked before long work.
-fn can_write(path: &Path) -> Result<()> {
-    tempfile::tempfile_in(folder(path)).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(())
-}
-
-/// Writes a file whole or not at all: under another name beside it, renamed at the end.
-fn write_file(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> Result<()>) -> Result<()> {
-    let failed = || format!("cannot write {}", path.display());
-    // As other programs create files; the user's mask narrows it.
-    let mode = Permissions::from_mode(0o666);
-    let mut builder = tempfile::Builder::new();
-    let hidden = builder.prefix(".kiln-").permissions(mode).tempfile_in(folder(path)).with_context(failed)?;
-    let mut file = BufWriter::new(hidden.as_file());
-    write(&mut file).and_then(|()| Ok(file.flush()?)).with_context(failed)?;
-    drop(file);
-    hidden.persist(path).with_context(failed)?;
+/// Whether outputs are files of their own: none an input, no two the same.
+fn check_outputs(outputs: &[(&str, &Path)], inputs: &[&Path]) -> Result<()> {
+    for (at, (what, path)) in outputs.iter().enumerate() {
+        if inputs.iter().any(|input| are_one(input, path)) {
+            bail!("{}: {what} would replace an input", path.display());
+        }
+        if let Some((other, _)) = outputs[..at].iter().find(|(_, other)| are_one(other, path)) {
+            bail!("{}: {other} and {what} cannot be one file", path.display());
+        }
+    }
     Ok(())
 }
 

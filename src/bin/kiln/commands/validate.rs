@@ -44,10 +44,10 @@ pub fn validate(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         write!(out, "{report}")?;
     }
     for problem in &report.problems {
-        eprintln!("error: {problem}");
+        kiln::say!("error: {problem}");
     }
     if !report.problems.is_empty() {
-        eprintln!("help: docs/validation.md describes the workload of every kind");
+        kiln::say!("help: docs/validation.md describes the workload of every kind");
     }
     Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,9 +1,10 @@
 //! `kiln view`: a design, its memories and its time as pictures.
 
-use super::{can_write, design_or_file, device, write_file};
+use super::{claim, design_or_file, device};
 use anyhow::{Context, Result, bail};
 use kiln::dsl::array::{Design, LowerMode, preview};
 use kiln::dsl::device::{Compiler, Device};
+use kiln::dsl::files::{self, read_text};
 use kiln::fit::fit;
 use kiln::kernels::designs;
 use kiln::runner::SimRunner;
@@ -56,7 +57,7 @@ pub struct Args {
 /// # Errors
 /// When there is no such design, device or trace, the run fails, or a file cannot be written.
 pub fn view(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
-    can_write(&args.out)?;
+    let [page] = claim([("the page", Some(&args.out))], &[Path::new(&args.what)])?;
     let (text, what) = if Path::new(&args.what).extension().is_some_and(|e| e == "json") {
         if args.svg.is_some() {
             bail!("--svg is for designs: {} is a trace", args.what);
@@ -65,7 +66,9 @@ pub fn view(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     } else {
         design_page(args)?
     };
-    write_file(&args.out, |file| Ok(file.write_all(text.as_bytes())?))?;
+    if let Some(page) = page {
+        page.write(|file| file.write_all(text.as_bytes()))?;
+    }
     writeln!(out, "{what} of {} in {}, {} B", args.what, args.out.display(), text.len())?;
     if args.open {
         show(&args.out)?;
@@ -74,12 +77,7 @@ pub fn view(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
 }
 
 fn trace_page(name: &str) -> Result<String> {
-    let read = || format!("{name}: cannot read the trace");
-    let bytes = fs::metadata(name).with_context(read)?.len();
-    if bytes > LONGEST_TRACE_BYTES {
-        bail!("{name}: {bytes} B, a trace to be drawn has at most {LONGEST_TRACE_BYTES} B");
-    }
-    let text = fs::read_to_string(name).with_context(read)?;
+    let text = read_text(Path::new(name), "a trace", LONGEST_TRACE_BYTES)?;
     let timeline = read_trace(&text).with_context(|| name.to_owned())?;
     Ok(timeline_page(name, &timeline))
 }
@@ -103,7 +101,7 @@ fn design_page(args: &Args) -> Result<(String, String)> {
     if let Some(folder) = &args.svg {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         for figure in figures(&subject) {
-            write_file(&folder.join(figure.file), |file| Ok(file.write_all(figure.svg.as_bytes())?))?;
+            files::write(&folder.join(figure.file), figure.svg.as_bytes())?;
         }
     }
     let what = if run.is_some() { "array, memory and time" } else { "array and memory, without a run," };

@@ -1,9 +1,10 @@
 //! What an encoding needs, checked before any work: every problem is reported, not only the first.
 
 use super::Args;
-use crate::commands::{can_write, device};
+use crate::commands::{check_outputs, device};
 use anyhow::{Result, anyhow};
 use kiln::dsl::device::{Device, Profile};
+use kiln::dsl::files::Output;
 use kiln::kernels::whisper::audio::{self, Audio};
 use kiln::kernels::whisper::npy::NpyWriter;
 use kiln::network::Network;
@@ -24,6 +25,8 @@ pub struct Inputs {
     pub profile: String,
     /// Where the features go.
     pub output: Option<NpyWriter>,
+    /// Where the trace goes.
+    pub trace: Option<Output>,
 }
 
 impl Inputs {
@@ -33,10 +36,18 @@ impl Inputs {
     /// One error with the message of every problem.
     pub fn read(args: &Args) -> Result<Inputs> {
         let mut problems = Problems::default();
-        let output = args.out.as_deref().map(|path| problems.keep(claim(path, args)));
-        if let Some(path) = &args.trace {
-            problems.keep(not_an_input(path, args, "the trace").and_then(|()| can_write(path)));
-        }
+        let device_file = Path::new(&args.device);
+        let read = args.network.calibrate.iter().chain(&args.network.weights).map(PathBuf::as_path);
+        let device_file = Some(device_file).filter(|file| file.exists());
+        let read: Vec<&Path> = read.chain([args.audio.as_path()]).chain(device_file).collect();
+        let outputs = [("the features", args.out.as_deref()), ("the trace", args.trace.as_deref())];
+        let outputs: Vec<(&str, &Path)> =
+            outputs.into_iter().filter_map(|(what, path)| Some((what, path?))).collect();
+        let apart = problems.keep(check_outputs(&outputs, &read)).is_some();
+        let output = args.out.as_deref().filter(|_| apart);
+        let output = output.map(|path| problems.keep(NpyWriter::create(path)));
+        let trace = args.trace.as_deref().filter(|_| apart);
+        let trace = trace.map(|path| problems.keep(Output::create(path)));
         let audio = problems.keep(audio::read(&args.audio));
         let calibration: Vec<Option<Audio>> =
             args.network.calibrate.iter().map(|path| problems.keep(audio::read(path))).collect();
@@ -49,9 +60,10 @@ impl Inputs {
         match (audio, device, profile.flatten(), network) {
             (Some(audio), Some(device), Some(profile), Some(network)) if problems.messages.is_empty() => {
                 let calibration = calibration.into_iter().flatten().collect();
-                Ok(Inputs { audio, calibration, network, device, profile, output: output.flatten() })
+                let (output, trace) = (output.flatten(), trace.flatten());
+                Ok(Inputs { audio, calibration, network, device, profile, output, trace })
             }
-            _ => Err(anyhow!(problems.messages.join("\nerror: "))),
+            _ => Err(anyhow!(kiln::say::errors(&problems.messages))),
         }
     }
 
@@ -73,28 +85,4 @@ impl Problems {
     fn keep<T, E: Display>(&mut self, result: Result<T, E>) -> Option<T> {
         result.map_err(|e| self.messages.push(e.to_string())).ok()
     }
-}
-
-/// The output, unless it would replace what is read.
-fn claim(path: &Path, args: &Args) -> Result<NpyWriter> {
-    not_an_input(path, args, "the features")?;
-    Ok(NpyWriter::create(path)?)
-}
-
-/// Whether a file to be written is none that is read.
-fn not_an_input(path: &Path, args: &Args, what: &str) -> Result<()> {
-    let device = Path::new(&args.device);
-    let inputs = args.network.calibrate.iter().chain(&args.network.weights).map(PathBuf::as_path);
-    let inputs = inputs.chain([args.audio.as_path(), device]);
-    let same = |input: &Path| match (input.canonicalize(), path.canonicalize()) {
-        (Ok(input), Ok(path)) => input == path,
-        _ => false,
-    };
-    if inputs.into_iter().any(same) {
-        return Err(anyhow!("{}: {what} would replace an input", path.display()));
-    }
-    if what != "the features" && args.out.as_deref() == Some(path) {
-        return Err(anyhow!("{}: {what} and the features cannot be one file", path.display()));
-    }
-    Ok(())
 }

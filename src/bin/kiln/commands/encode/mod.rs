@@ -3,9 +3,10 @@
 mod inputs;
 mod report;
 
-use super::{TraceFile, write_file};
-use anyhow::{Context, Result, anyhow, bail};
+use super::TraceFile;
+use anyhow::{Result, anyhow, bail};
 use inputs::Inputs;
+use kiln::interrupt;
 use kiln::kernels::whisper::encoder::{self, EncodeError, EncodeReport, Progress};
 use kiln::kernels::whisper::mel_array::MelArray;
 use kiln::kernels::whisper::plan::Plan;
@@ -24,12 +25,7 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
-
-/// Exit code after Ctrl-C (and other requests to end), as shells have it: 128 and the number of SIGINT.
-const INTERRUPTED: u8 = 130;
 
 /// Features of speech, by a Whisper encoder on the simulated array
 ///
@@ -87,13 +83,10 @@ enum Backend {
 /// When an input is bad (all that are, at once), the output cannot be written, or the encoder does not fit the device.
 pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     let start = Instant::now();
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("cannot handle Ctrl-C")?;
-    let stopped = || stop.load(Ordering::Relaxed);
+    let stopped = interrupt::requested;
 
     let mut inputs = Inputs::read(args)?;
-    let output = inputs.output.take();
+    let (output, trace_output) = (inputs.output.take(), inputs.trace.take());
     let config = inputs.network.config().clone();
     let scheme = inputs.network.scheme(args.network.scheme);
     let plan = plan(args, &inputs, scheme)?;
@@ -180,9 +173,9 @@ pub fn encode(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     }
     let wall_s = start.elapsed().as_secs_f64();
     let launches = runner.launches();
-    if let Some(path) = &args.trace {
+    if let Some(output) = trace_output {
         let trace = Perfetto::new(&inputs.device.name, runs(launches));
-        write_file(path, |file| Ok(serde_json::to_writer(file, &trace)?))?;
+        output.write(|file| Ok(serde_json::to_writer(file, &trace)?))?;
     }
     let asked = Asked::new(args, &inputs, scheme, windows.len(), [prepared_s, wall_s]);
     let array = match &plan {
@@ -251,16 +244,20 @@ fn front(args: &Args, inputs: &Inputs) -> Result<Option<MelArray>> {
 
 /// What a person should know before reading numbers; on standard error, since JSON goes to the other.
 fn notes(args: &Args, inputs: &Inputs) {
-    for note in args.network.notes(&inputs.network) {
-        eprintln!("note: {note}");
+    let recordings = [(&args.audio, &inputs.audio)]
+        .into_iter()
+        .chain(args.network.calibrate.iter().zip(&inputs.calibration));
+    let cut = recordings.filter_map(|(path, audio)| audio.note(path));
+    for note in cut.chain(args.network.notes(&inputs.network)) {
+        kiln::say!("note: {note}");
     }
     let calibrates = matches!(inputs.network, Network::Floats(_)) && args.backend != Backend::Reference;
     if args.network.calibrate.is_empty() && calibrates {
-        eprintln!("note: no --calibrate: scales are measured on the input itself");
+        kiln::say!("note: no --calibrate: scales are measured on the input itself");
     }
 }
 
 fn interrupted() -> ExitCode {
-    eprintln!("stopped; nothing was written");
-    ExitCode::from(INTERRUPTED)
+    kiln::say!("stopped; nothing was written");
+    ExitCode::from(interrupt::EXIT_CODE)
 }

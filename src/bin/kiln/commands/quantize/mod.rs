@@ -2,7 +2,8 @@
 
 mod html;
 
-use anyhow::{Context, Result, anyhow, bail};
+use super::claim;
+use anyhow::{Result, anyhow, bail};
 use kiln::kernels::whisper::config::WINDOW_FRAMES;
 use kiln::kernels::whisper::report::{QuantReport, compare};
 use kiln::kernels::whisper::saved;
@@ -66,11 +67,8 @@ struct Report {
 pub fn quantize(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     let format = args.report.as_deref().map(format_of).transpose()?;
     let inputs: Vec<&Path> = args.calibrate.iter().chain([&args.weights]).map(PathBuf::as_path).collect();
-    for output in args.report.iter().chain([&args.out]) {
-        if inputs.iter().any(|input| same(input, output)) {
-            bail!("{}: the output would replace an input", output.display());
-        }
-    }
+    let outputs = [("the integers", Some(args.out.as_path())), ("the report", args.report.as_deref())];
+    let [integers, report_file] = claim(outputs, &inputs)?;
     let weights = EncoderWeights::load(&args.weights, None)?;
     if weights.config.frames() > WINDOW_FRAMES {
         let frames = weights.config.frames();
@@ -80,16 +78,19 @@ pub fn quantize(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         );
     }
     let recordings = args.calibrate.iter().map(|path| audio::read(path)).collect::<Result<Vec<_>, _>>()?;
+    for note in args.calibrate.iter().zip(&recordings).filter_map(|(path, audio)| audio.note(path)) {
+        kiln::say!("note: {note}");
+    }
     let mels: Vec<_> = recordings.iter().flat_map(|a| calibrate::windows(a, &weights.config)).collect();
     if mels.is_empty() {
         bail!("the recordings are empty: nothing to measure scales on");
     }
     if !weights.unknown.is_empty() {
-        eprintln!("note: tensors that an encoder does not have: {}", weights.unknown.join(", "));
+        kiln::say!("note: tensors that an encoder does not have: {}", weights.unknown.join(", "));
     }
 
     let bar = progress::steps("f32 encoder on the recordings, scales and integers");
-    let quantised = quantise_watched(&weights, &mels, args.scheme, &bar, &|| false)
+    let quantised = quantise_watched(&weights, &mels, args.scheme, &bar, &kiln::interrupt::requested)
         .map_err(|e| anyhow!("{}: {e}", args.weights.display()))?;
     bar.set_position(bar.length().unwrap_or(0));
     bar.set_message("integers beside floats");
@@ -102,13 +103,15 @@ pub fn quantize(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         stamp: quantised.stamp,
     };
     bar.set_message("writing");
-    saved::write(&args.out, &quantised.model, &report.stamp)?;
-    if let (Some(path), Some(format)) = (&args.report, format) {
+    if let Some(integers) = integers {
+        saved::write(integers, &quantised.model, &report.stamp)?;
+    }
+    if let (Some(file), Some(format)) = (report_file, format) {
         let text = match format {
             Format::Json => serde_json::to_string_pretty(&report)?,
             Format::Html => html::page(&report).into_string(),
         };
-        std::fs::write(path, text).with_context(|| format!("{}: cannot write the report", path.display()))?;
+        file.write(|file| file.write_all(text.as_bytes()))?;
     }
     bar.finish_and_clear();
     summary(&report, &args.out, out)?;
@@ -128,10 +131,6 @@ fn format_of(path: &Path) -> Result<Format> {
         Some("json") => Ok(Format::Json),
         _ => bail!("{}: expected a report named .html or .json", path.display()),
     }
-}
-
-fn same(a: &Path, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 fn summary(report: &Report, file: &Path, out: &mut dyn Write) -> Result<()> {

@@ -1,10 +1,11 @@
 //! One design on the simulated array.
 
 use super::DesignArgs;
-use crate::commands::{TraceFile, Wait, can_write, design as find, device, write_file};
-use anyhow::{Context, Result, anyhow, bail};
+use crate::commands::{TraceFile, Wait, check_outputs, claim, design as find, device};
+use anyhow::{Result, anyhow, bail};
 use kiln::dsl::array::Design;
 use kiln::dsl::device::{Device, Profile};
+use kiln::dsl::files::{self, Output};
 use kiln::kernels::designs;
 use kiln::runner::SimRunner;
 use kiln::sim::array::SimOptions;
@@ -13,7 +14,11 @@ use kiln::sim::trace::{Perfetto, Run};
 use serde::Serialize;
 use std::fmt;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
+
+/// Bytes of a file that are read to tell how much longer than a host buffer it is.
+const LONGEST_INPUT_BYTES: u64 = 1 << 24;
 
 /// Simulates the design of a name, in the tile shapes for the device, and says what it took.
 ///
@@ -24,22 +29,28 @@ pub fn run(name: &str, seed: u64, args: &DesignArgs, out: &mut dyn Write) -> Res
     let design = &find(name, &device)?;
     let profile_name = args.profile.clone().unwrap_or_else(|| device.default_profile().to_owned());
     let profile = device.profile(&profile_name)?;
+    let inputs: Vec<&Path> = args.input.iter().map(|i| i.1.as_path()).collect();
+    let named = args.output.iter().map(|(name, path)| (name.as_str(), path.as_path()));
+    let outputs: Vec<(&str, &Path)> =
+        named.chain(args.trace.as_deref().map(|path| ("the trace", path))).collect();
+    check_outputs(&outputs, &inputs)?;
     let mut host = host_buffers(design, &device, seed, args)?;
-    for path in args.output.iter().map(|o| &o.1).chain(&args.trace) {
-        can_write(path)?;
+    let mut results = Vec::new();
+    for (name, path) in &args.output {
+        results.push((buffer(design, name)?, Output::create(path)?));
     }
+    let [trace] = claim([("the trace", args.trace.as_deref())], &inputs)?;
     let trace_events = if args.trace.is_some() { args.trace_events } else { 0 };
     let options = SimOptions { trace_events, hazards: true, ..SimOptions::default() };
     let mut runner = SimRunner::new(&device, profile).with_options(options);
     let report = runner.dispatch(design, &mut host)?;
-    for (name, path) in &args.output {
-        let at = buffer(design, name)?;
-        write_file(path, |file| Ok(file.write_all(&host[at])?))?;
+    for (at, output) in results {
+        output.write(|file| file.write_all(&host[at]))?;
     }
-    if let Some(path) = &args.trace {
+    if let Some(output) = trace {
         let run = Run { design: &design.name, start: 0, cycles: report.cycles, trace: &report.trace };
         let trace = Perfetto::new(&device.name, [run]);
-        write_file(path, |file| Ok(serde_json::to_writer(file, &trace)?))?;
+        output.write(|file| Ok(serde_json::to_writer(file, &trace)?))?;
     }
     let summary = Summary::new(design, seed, &device, (&profile_name, profile), &report, args);
     if args.json {
@@ -65,7 +76,7 @@ fn host_buffers(design: &Design, device: &Device, seed: u64, args: &DesignArgs) 
         .ok_or_else(|| anyhow!("design {} has no example data", design.name))?;
     for (name, path) in &args.input {
         let at = buffer(design, name)?;
-        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let bytes = files::read(path, "a host buffer", (host[at].len() as u64).max(LONGEST_INPUT_BYTES))?;
         if bytes.len() != host[at].len() {
             bail!(
                 "{}: {} bytes; host buffer {name} of design {} has {} ({})",
