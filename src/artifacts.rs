@@ -84,6 +84,12 @@ fn loop_around(kernel: &Kernel, block: BlockId, inside: OpId) -> Option<OpId> {
     })
 }
 
+/// The design as [`bundle`] emits it: with the stacks that its cores get.
+pub fn as_emitted(design: &Design, device: &Device) -> Design {
+    let schedules: Vec<Schedule> = design.kernels.iter().map(|k| Schedule::new(k, device)).collect();
+    with_stacks(design, device, &schedules)
+}
+
 /// The design with the stacks that it is emitted with.
 fn with_stacks(design: &Design, device: &Device, schedules: &[Schedule]) -> Design {
     let frames: BTreeMap<&str, u32> = design

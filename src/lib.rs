@@ -2,7 +2,8 @@
 //!
 //! This crate joins the others under one name, and adds [`runner`]: whole designs on the simulated array, for the
 //! encoder, [`mod@fit`]: budgets with the code that is predicted, [`network`]: the encoder that a command was asked for,
-//! [`live`]: designs on an NPU, [`predict`]: what a run of them would take, [`progress`]: bars, and [`validate`]: predictions against
+//! [`live`]: designs on an NPU, [`models`]: what simulates
+//! kernels that a file only names, [`predict`]: what a run of them would take, [`progress`]: bars, and [`validate`]: predictions against
 //! measurements. The programs `kiln` and `hwrun` are built on it.
 //!
 //! ```
@@ -26,6 +27,7 @@ pub mod artifacts;
 pub mod fit;
 pub mod interrupt;
 pub mod live;
+pub mod models;
 pub mod network;
 pub mod predict;
 pub mod progress;

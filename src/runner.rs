@@ -1,5 +1,6 @@
 //! Whole designs on the simulated array, one dispatch after another.
 
+use crate::models::{BlackBoxes, ModelledExecutor};
 use crate::predict::Launch;
 use kiln_dsl::Verified;
 use kiln_dsl::array::lowered::Lowered;
@@ -51,7 +52,7 @@ struct Prepared {
     /// Name of the first design with the same program.
     program: String,
     lowered: Lowered,
-    executor: CoreExecutor,
+    executor: ModelledExecutor,
 }
 
 impl Prepared {
@@ -60,6 +61,7 @@ impl Prepared {
         program: String,
         device: &Device,
         compiler: Compiler,
+        boxes: &BlackBoxes,
     ) -> Result<Prepared, DispatchError> {
         let name = || design.name.clone();
         let design = verify(design.clone(), device)?;
@@ -68,6 +70,7 @@ impl Prepared {
         let executor =
             CoreExecutor::new(&design.kernels, CoreModel { compiler, ..device.into() }, Engine::Compiled)
                 .map_err(|source| DispatchError::Prepare { design: name(), source })?;
+        let executor = boxes.executor(&design, executor);
         Ok(Prepared { design, program, lowered, executor })
     }
 }
@@ -82,6 +85,7 @@ pub struct SimRunner<'a> {
     profile: &'a Profile,
     compiler: Compiler,
     options: SimOptions,
+    boxes: BlackBoxes,
     prepared: BTreeMap<String, Prepared>,
     launches: Vec<Launch>,
 }
@@ -91,7 +95,16 @@ impl<'a> SimRunner<'a> {
     pub fn new(device: &'a Device, profile: &'a Profile) -> SimRunner<'a> {
         let compiler = Compiler::default();
         let options = SimOptions::default();
-        SimRunner { device, profile, compiler, options, prepared: BTreeMap::new(), launches: Vec::new() }
+        let boxes = BlackBoxes::default();
+        SimRunner {
+            device,
+            profile,
+            compiler,
+            options,
+            boxes,
+            prepared: BTreeMap::new(),
+            launches: Vec::new(),
+        }
     }
 
     /// The same, with other options of the simulation.
@@ -102,6 +115,11 @@ impl<'a> SimRunner<'a> {
     /// The same, with kernels built by `compiler`.
     pub fn with_compiler(self, compiler: Compiler) -> SimRunner<'a> {
         SimRunner { compiler, ..self }
+    }
+
+    /// The same, with some kernels as black boxes.
+    pub fn with_black_boxes(self, boxes: BlackBoxes) -> SimRunner<'a> {
+        SimRunner { boxes, ..self }
     }
 
     /// Everything dispatched so far, in order.
@@ -119,7 +137,8 @@ impl<'a> SimRunner<'a> {
         if !is_known {
             let same = self.prepared.values().find(|p| p.design.same_program(design));
             let program = same.map_or(&design.name, |p| &p.program).clone();
-            self.prepared.insert(design.name.clone(), Prepared::new(design, program, device, compiler)?);
+            let prepared = Prepared::new(design, program, device, compiler, &self.boxes)?;
+            self.prepared.insert(design.name.clone(), prepared);
         }
         let prepared = self.prepared.get_mut(&design.name).expect("inserted if it was not there");
         let report = simulate_with(

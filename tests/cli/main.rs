@@ -6,6 +6,7 @@ mod designs;
 mod emit;
 mod encode;
 mod encode_errors;
+mod files;
 mod fit;
 mod hwrun_encode;
 mod insts;

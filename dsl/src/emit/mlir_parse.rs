@@ -13,8 +13,8 @@ mod import;
 mod sequence;
 
 pub use design::{
-    MlirBuffer, MlirCopy, MlirCore, MlirDepths, MlirDesign, MlirFifo, MlirFunction, MlirLink, MlirSequence,
-    MlirStep, MlirStmt, MlirTrips, MlirValue,
+    MlirBuffer, MlirCascade, MlirCopy, MlirCore, MlirDepths, MlirDesign, MlirFifo, MlirFunction,
+    MlirHostBuffer, MlirLine, MlirLink, MlirSequence, MlirStep, MlirStmt, MlirTrips, MlirValue,
 };
 pub use import::{MlirImportError, design_of_mlir};
 
@@ -46,7 +46,6 @@ pub fn parse_mlir(text: &str) -> Result<MlirDesign, MlirParseError> {
     parser.module()?;
     let mut design = parser.design;
     design.tiles.sort_unstable();
-    design.links.sort();
     Ok(design)
 }
 
@@ -99,33 +98,34 @@ impl Parser<'_> {
     }
 
     fn declaration(&mut self) -> Parsed<()> {
+        let line = self.c.here();
         if self.c.eat("func.func") {
-            self.function()
+            self.function(line)
         } else if self.c.eat("aie.objectfifo.link") {
-            self.link()
+            self.link(line)
         } else if self.c.eat("aie.objectfifo.allocate") {
             self.allocate()
         } else if self.c.eat("aie.objectfifo") {
-            self.fifo()
+            self.fifo(line)
         } else if self.c.eat("aie.cascade_flow") {
             let ends = self.c.list("(", ")", |c| c.value().map(str::to_owned))?;
             let tiles: Parsed<Vec<Tile>> = ends.iter().map(|name| self.tile_named(name)).collect();
             match tiles?[..] {
-                [from, to] => self.design.cascades.push((from, to)),
+                [from, to] => self.design.cascades.push(MlirCascade { from, to, line }),
                 _ => return Err(self.c.error("two tiles before this")),
             }
             Ok(())
         } else if self.c.eat("aie.runtime_sequence") {
             self.sequence()
         } else if self.c.eat("aie.core") {
-            self.core()
+            self.core(line)
         } else {
-            self.definition()
+            self.definition(line)
         }
     }
 
     /// `%name = aie.tile | aie.buffer | aie.core | arith.constant`.
-    fn definition(&mut self) -> Parsed<()> {
+    fn definition(&mut self, line: MlirLine) -> Parsed<()> {
         let name = self.c.value()?.to_owned();
         self.c.expect("=")?;
         let named = if self.c.eat("aie.tile") {
@@ -138,7 +138,7 @@ impl Parser<'_> {
             self.design.tiles.push(Tile::new(col, row));
             Named::Tile(Tile::new(col, row))
         } else if self.c.eat("aie.buffer") {
-            Named::Buffer(self.buffer()?)
+            Named::Buffer(self.buffer(line)?)
         } else if self.c.eat("arith.constant") {
             let value = self.c.integer()?;
             self.c.expect(":")?;
@@ -146,7 +146,7 @@ impl Parser<'_> {
             Named::Constant(value)
         } else {
             self.c.expect("aie.core")?;
-            self.core()?;
+            self.core(line)?;
             Named::Core
         };
         self.values.insert(name, named);
@@ -184,7 +184,7 @@ impl Parser<'_> {
         digits.parse().map_err(|_| self.c.error(format!("an integer instead of {attribute} before this")))
     }
 
-    fn function(&mut self) -> Parsed<()> {
+    fn function(&mut self, line: MlirLine) -> Parsed<()> {
         self.c.eat("private");
         let name = self.c.symbol()?.to_owned();
         let types = self.c.list("(", ")", |c| {
@@ -201,11 +201,11 @@ impl Parser<'_> {
         if self.c.sees("{") {
             self.c.skip_block()?;
         }
-        self.design.functions.insert(name, MlirFunction { types, linked });
+        self.design.functions.insert(name, MlirFunction { types, linked, line });
         Ok(())
     }
 
-    fn buffer(&mut self) -> Parsed<String> {
+    fn buffer(&mut self, line: MlirLine) -> Parsed<String> {
         self.c.expect("(")?;
         let tile = self.tile()?;
         self.c.expect(")")?;
@@ -226,7 +226,7 @@ impl Parser<'_> {
         } else {
             None
         };
-        self.design.buffers.insert(name.clone(), MlirBuffer { tile, ty, bank, address, init });
+        self.design.buffers.insert(name.clone(), MlirBuffer { tile, ty, bank, address, init, line });
         Ok(name)
     }
 
@@ -249,7 +249,7 @@ impl Parser<'_> {
         Ok(Dim { size, stride })
     }
 
-    fn fifo(&mut self) -> Parsed<()> {
+    fn fifo(&mut self, line: MlirLine) -> Parsed<()> {
         let name = self.c.symbol()?.to_owned();
         self.c.expect("(")?;
         let producer = self.tile()?;
@@ -306,6 +306,7 @@ impl Parser<'_> {
             via_dma,
             memory,
             init,
+            line,
         };
         self.design.fifos.insert(name, fifo);
         Ok(())
@@ -335,7 +336,7 @@ impl Parser<'_> {
         Ok(text)
     }
 
-    fn link(&mut self) -> Parsed<()> {
+    fn link(&mut self, line: MlirLine) -> Parsed<()> {
         let c = &mut self.c;
         let sources = c.list("[", "]", |c| c.symbol().map(str::to_owned))?;
         c.expect("->")?;
@@ -349,8 +350,12 @@ impl Parser<'_> {
             c.expect(")")?;
         }
         let [source_offsets, target_offsets] = offsets;
-        self.design.links.push(MlirLink { sources, targets, source_offsets, target_offsets });
-        Ok(())
+        let link = MlirLink { sources, targets, source_offsets, target_offsets, line };
+        if self.design.links.insert(link) {
+            Ok(())
+        } else {
+            Err(self.c.error("before this a link that is not there yet,"))
+        }
     }
 }
 

@@ -16,7 +16,7 @@ pub use insts::{
 };
 pub use mlir::{MLIR_AIE_SPAN, MlirError, emit_mlir};
 pub use mlir_parse::{
-    MlirBuffer, MlirCopy, MlirCore, MlirDepths, MlirDesign, MlirFifo, MlirFunction, MlirImportError,
-    MlirLink, MlirParseError, MlirSequence, MlirStep, MlirStmt, MlirTrips, MlirValue, design_of_mlir,
-    parse_mlir,
+    MlirBuffer, MlirCascade, MlirCopy, MlirCore, MlirDepths, MlirDesign, MlirFifo, MlirFunction,
+    MlirHostBuffer, MlirImportError, MlirLine, MlirLink, MlirParseError, MlirSequence, MlirStep, MlirStmt,
+    MlirTrips, MlirValue, design_of_mlir, parse_mlir,
 };

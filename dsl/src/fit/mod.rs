@@ -11,7 +11,7 @@ mod table;
 mod tile;
 
 use crate::array::route::{Bundle, Routing, route};
-use crate::array::{Design, LowerMode, Tile, allocate};
+use crate::array::{Design, LowerMode, Tile, allocate, verify};
 use crate::device::{Device, TileKind};
 use crate::kernel::Kernel;
 pub use banks::Collision;
@@ -175,7 +175,7 @@ pub struct FitReport {
     pub design: String,
     /// Name of the device.
     pub device: String,
-    /// Whether every tile has what the design takes.
+    /// Whether every tile has what the design takes, and nothing else is wrong.
     pub fits: bool,
     /// Tiles in use, by column and row, and those whose switches streams only pass.
     pub tiles: Vec<TileFit>,
@@ -183,9 +183,22 @@ pub struct FitReport {
     pub host: HostFit,
     /// What is over.
     pub over: Vec<Over>,
+    /// What else is wrong: errors of [`verify`](crate::array::verify()) that are no budget's. Filled by
+    /// [`FitReport::judged`].
+    pub wrong: Vec<String>,
 }
 
 impl FitReport {
+    /// The verdict of the whole check: with what `verify` says of the same design and device besides budgets.
+    pub fn judged(mut self, design: &Design, device: &Device) -> FitReport {
+        let Err(errors) = verify(design.clone(), device) else { return self };
+        let told = !self.over.is_empty();
+        let others = errors.errors.into_iter().filter(|e| !(told && e.is_budget()));
+        self.wrong = others.map(|e| e.to_string()).collect();
+        self.fits &= self.wrong.is_empty();
+        self
+    }
+
     /// Tiles of one kind: `shim`, `mem` or `core`.
     pub fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a TileFit> {
         self.tiles.iter().filter(move |t| t.kind == kind)
@@ -218,6 +231,7 @@ pub fn fit_with_code(
         tiles: Vec::new(),
         host: host(design, device),
         over: Vec::new(),
+        wrong: Vec::new(),
     };
     let mut found = Found::default();
     for tile in tiles {

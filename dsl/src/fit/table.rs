@@ -15,7 +15,11 @@ const COLUMNS: [&str; 10] =
 
 impl fmt::Display for FitReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdict = if self.fits { "fits" } else { "does not fit" };
+        let verdict = match (self.fits, self.over.is_empty()) {
+            (true, _) => "fits",
+            (false, true) => "is wrong",
+            (false, false) => "does not fit",
+        };
         writeln!(f, "{} {verdict} on {}", self.design, self.device)?;
         let rows = self.rows();
         let width = |i: usize| rows.iter().map(|r| r[i].len()).chain([COLUMNS[i].len()]).max().unwrap_or(0);
@@ -58,6 +62,7 @@ impl fmt::Display for FitReport {
             }
             over.help.iter().try_for_each(|help| writeln!(f, "  help: {help}"))?;
         }
+        self.wrong.iter().try_for_each(|wrong| writeln!(f, "wrong: {wrong}"))?;
         Ok(())
     }
 }

@@ -6,4 +6,5 @@ mod designs;
 mod encoder;
 mod mel;
 mod mlir_opt;
+mod mlir_round_trip;
 mod runner;

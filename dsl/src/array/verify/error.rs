@@ -3,6 +3,7 @@
 use crate::array::ir::{Design, MemType, Port, Tile};
 use crate::array::lowered::Direction;
 use crate::array::route::Bundle;
+use crate::array::verify::MOST_ERRORS;
 use crate::device::TileKind;
 use crate::kernel::Loc;
 use std::fmt;
@@ -27,7 +28,8 @@ impl ArrayErrors {
 impl fmt::Display for ArrayErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let n = self.errors.len();
-        write!(f, "design {}: {n} error{}", self.design, if n == 1 { "" } else { "s" })?;
+        let (least, s) = (if n >= MOST_ERRORS { "at least " } else { "" }, if n == 1 { "" } else { "s" });
+        write!(f, "design {}: {least}{n} error{s}", self.design)?;
         for (at, error) in self.errors.iter().enumerate() {
             let Some((tile, excess)) = error.excess() else {
                 write!(f, "\n- {error}")?;
@@ -53,6 +55,18 @@ impl fmt::Display for ArrayErrors {
 }
 
 impl ArrayError {
+    /// Whether something is used up, which `fit` tells with what would help.
+    pub fn is_budget(&self) -> bool {
+        self.excess().is_some()
+            || matches!(
+                self,
+                ArrayError::SwitchFull { .. }
+                    | ArrayError::TooManyHostBuffers { .. }
+                    | ArrayError::TileOutside { .. }
+                    | ArrayError::Columns { .. }
+            )
+    }
+
     /// The tile that lacks something and how much it takes of what: designs repeat themselves over the
     /// array, and the same lack at several tiles is told once.
     fn excess(&self) -> Option<(Tile, (&'static str, u64, u64))> {

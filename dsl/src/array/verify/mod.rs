@@ -11,13 +11,14 @@ mod tokens;
 
 pub use error::{ArrayError, ArrayErrors};
 
-use super::ir::{Arg, Design, FifoId, MemType, ObjectId, Port, Stmt};
+use super::ir::{Arg, Design, FifoId, MemType, Port, Stmt};
 use super::lower::{LowerMode, Plan, allocate, each_stmt, plan};
 use super::lowered::Lowered;
 use super::route::{FullSwitch, route};
 use crate::device::Device;
 use crate::kernel::Loc;
 use crate::verified::Verified;
+use indexmap::IndexMap;
 
 /// Checks a design against a device, with the toolchain's default (dynamic) lowering of cores.
 ///
@@ -45,6 +46,9 @@ pub fn verify(design: Design, device: &Device) -> Result<Verified<Design>, Array
     }
 }
 
+/// Errors that are told of one design; a design with that many has one cause, and it is among them.
+pub(super) const MOST_ERRORS: usize = 1000;
+
 /// A design being checked.
 struct Check<'a> {
     design: &'a Design,
@@ -54,7 +58,7 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn push(&mut self, error: ArrayError) {
-        if !self.errors.contains(&error) {
+        if self.errors.len() < MOST_ERRORS && !self.errors.contains(&error) {
             self.errors.push(error);
         }
     }
@@ -94,11 +98,13 @@ impl Check<'_> {
     fn alignment(&mut self, lowered: &Lowered) {
         let design = self.design;
         for (core, placed) in design.cores.iter().zip(&lowered.cores) {
-            let mut calls = Vec::new();
-            each_stmt(&core.body, &mut |s| {
-                if let Stmt::Call { kernel, args, loc } = s {
-                    calls.push((*kernel, args, loc));
+            let (mut calls, mut bound) = (Vec::new(), IndexMap::new());
+            each_stmt(&core.body, &mut |s| match s {
+                Stmt::Call { kernel, args, loc } => calls.push((*kernel, args, loc)),
+                Stmt::Acquire { fifo, port, objects, .. } => {
+                    bound.extend(objects.iter().map(|&object| (object, (*fifo, *port))));
                 }
+                _ => {}
             });
             for (id, args, loc) in calls {
                 let Some(kernel) = design.kernels.get(id.index()) else { continue };
@@ -106,8 +112,9 @@ impl Check<'_> {
                     let (places, offset) = match arg {
                         Arg::Object { object, view } => {
                             let offset = view.as_ref().map_or(0, |v| v.byte_offset);
-                            let end = binding(&core.body, *object)
-                                .and_then(|(f, p)| placed.ends.iter().find(|(g, q, _)| (*g, *q) == (f, p)));
+                            let end = bound
+                                .get(object)
+                                .and_then(|&(f, p)| placed.ends.iter().find(|(g, q, _)| (*g, *q) == (f, p)));
                             let Some((_, _, end)) = end else { continue };
                             (end.buffers.iter().map(|&b| (end.memory, b)).collect(), offset)
                         }
@@ -138,19 +145,6 @@ impl Check<'_> {
             }
         }
     }
-}
-
-/// The FIFO end whose acquire binds an object.
-fn binding(body: &[Stmt], object: ObjectId) -> Option<(FifoId, Port)> {
-    let mut found = None;
-    each_stmt(body, &mut |s| {
-        if let Stmt::Acquire { fifo, port, objects, .. } = s
-            && objects.contains(&object)
-        {
-            found = Some((*fifo, *port));
-        }
-    });
-    found
 }
 
 /// Whether a memref of this type may be viewed as another: flat and of bytes.

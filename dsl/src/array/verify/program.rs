@@ -1,5 +1,6 @@
 //! Core programs: what is held where. Every loop turn and every branch must leave each FIFO end as
-//! it found it, so that one walk of the program (loop bodies twice) sees every state there is.
+//! it found it, so that one walk of the program (loop bodies twice, but not in the second turn of a loop around them)
+//! sees every state there is.
 
 use super::{ArrayError, Check, end_depth, is_flat_bytes};
 use crate::array::ir::{Core, Count, FifoId, ObjectId, Port, Stmt, WordRef};
@@ -34,6 +35,8 @@ impl Bound {
 pub(super) struct Scope {
     ends: IndexMap<(FifoId, Port), Held>,
     objects: IndexMap<ObjectId, Bound>,
+    /// In a loop's second turn: the loops in it have had theirs.
+    second_turn: bool,
 }
 
 impl Scope {
@@ -113,11 +116,14 @@ impl Check<'_> {
         }
         // The second turn finds uses of objects that the first released.
         let outer = scope.objects.clone();
-        for _ in 0..2 {
+        let in_second = scope.second_turn;
+        for second_turn in [false, true].into_iter().take(if in_second { 1 } else { 2 }) {
+            scope.second_turn = in_second || second_turn;
             let before = scope.clone();
             let endless = self.body(core, plan, body, scope);
             scope.objects.clone_from(&outer);
             if endless {
+                scope.second_turn = in_second;
                 return true;
             }
             let keys: Vec<_> = scope.ends.keys().copied().collect();
@@ -134,6 +140,7 @@ impl Check<'_> {
                 }
             }
         }
+        scope.second_turn = in_second;
         count == Count::Forever
     }
 

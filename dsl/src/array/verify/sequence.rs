@@ -7,6 +7,7 @@ use crate::device::TileKind;
 use crate::kernel::Loc;
 use crate::sequence::{Command, HostBufferId};
 use indexmap::IndexMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// A copy that no wait has covered.
 struct Pending {
@@ -15,6 +16,38 @@ struct Pending {
     bd: u8,
     token: bool,
     loc: Loc,
+}
+
+/// Copies that no wait has covered, numbered as they started.
+#[derive(Default)]
+struct AllPending {
+    started: usize,
+    /// Of each FIFO, oldest first.
+    copies: IndexMap<FifoId, VecDeque<(usize, Pending)>>,
+    /// Where those that use a BD stand.
+    bds: IndexMap<(Tile, u8), BTreeMap<usize, Loc>>,
+}
+
+impl AllPending {
+    fn start(&mut self, copy: Pending) {
+        let number = self.started;
+        self.started += 1;
+        self.bds.entry((copy.tile, copy.bd)).or_default().insert(number, copy.loc.clone());
+        self.copies.entry(copy.fifo).or_default().push_back((number, copy));
+    }
+
+    /// Ends the copies of a FIFO up to the first with a token: its channel runs them in order. `false` when
+    /// none has one; then all stay.
+    fn wait(&mut self, fifo: FifoId) -> bool {
+        let Some(copies) = self.copies.get_mut(&fifo) else { return false };
+        let Some(last) = copies.iter().position(|(_, c)| c.token) else { return false };
+        for (number, copy) in copies.drain(..=last) {
+            if let Some(of) = self.bds.get_mut(&(copy.tile, copy.bd)) {
+                of.remove(&number);
+            }
+        }
+        true
+    }
 }
 
 struct Copy<'a> {
@@ -35,7 +68,7 @@ impl Check<'_> {
         if got > limit {
             self.push(ArrayError::TooManyHostBuffers { got, limit });
         }
-        let mut pending: Vec<Pending> = Vec::new();
+        let mut pending = AllPending::default();
         let mut moved: IndexMap<FifoId, u128> = IndexMap::new();
         for command in &sequence.commands {
             let (fifo, loc) = match command {
@@ -53,23 +86,20 @@ impl Check<'_> {
                         Pending { fifo, tile, bd: *bd_id, token: *issue_token, loc: loc.clone() },
                     );
                 }
-                Command::Wait { .. } => match pending.iter().position(|p| p.fifo == fifo && p.token) {
-                    // The channel runs its tasks in order, so earlier ones are done as well.
-                    Some(at) => {
-                        let mut position = 0;
-                        pending.retain(|p| {
-                            position += 1;
-                            p.fifo != fifo || position > at + 1
+                Command::Wait { .. } => {
+                    if !pending.wait(fifo) {
+                        self.push(ArrayError::WaitForNothing {
+                            fifo: self.fifo_name(fifo),
+                            loc: loc.clone(),
                         });
                     }
-                    None => {
-                        self.push(ArrayError::WaitForNothing { fifo: self.fifo_name(fifo), loc: loc.clone() })
-                    }
-                },
+                }
             }
         }
-        pending.retain(|p| p.token && self.drains(p.fifo));
-        for Pending { fifo, loc, .. } in pending {
+        let mut left: Vec<(usize, Pending)> = pending.copies.into_values().flatten().collect();
+        left.retain(|(_, p)| p.token && self.drains(p.fifo));
+        left.sort_by_key(|(number, _)| *number);
+        for (_, Pending { fifo, loc, .. }) in left {
             self.push(ArrayError::DrainNotAwaited { fifo: self.fifo_name(fifo), loc });
         }
         for (fifo, bytes) in moved {
@@ -98,7 +128,7 @@ impl Check<'_> {
         self.device.tile_kind(self.design.fifo(fifo).producer) != Some(TileKind::Shim)
     }
 
-    fn start(&mut self, pending: &mut Vec<Pending>, copy: Pending) {
+    fn start(&mut self, pending: &mut AllPending, copy: Pending) {
         let fifo = self.fifo_name(copy.fifo);
         let loc = || copy.loc.clone();
         if self.drains(copy.fifo) && !copy.token {
@@ -108,16 +138,16 @@ impl Check<'_> {
         if u32::from(copy.bd) >= bds {
             self.push(ArrayError::CopyBd { fifo: fifo.clone(), bd: copy.bd, max: bds - 1, loc: loc() });
         }
-        if let Some(busy) = pending.iter().find(|p| (p.tile, p.bd) == (copy.tile, copy.bd)) {
-            let (bd, tile, first) = (copy.bd, copy.tile, busy.loc.clone());
+        if let Some(busy) = pending.bds.get(&(copy.tile, copy.bd)).and_then(|of| of.first_key_value()) {
+            let (bd, tile, first) = (copy.bd, copy.tile, busy.1.clone());
             self.push(ArrayError::BdBusy { fifo: fifo.clone(), bd, tile, first, loc: loc() });
         }
         let limit = self.device.dma.task_queue_depth();
-        let got = pending.iter().filter(|p| p.fifo == copy.fifo).count() + 1;
+        let got = pending.copies.get(&copy.fifo).map_or(0, VecDeque::len) + 1;
         if got as u64 > u64::from(limit) {
             self.push(ArrayError::QueueFull { fifo, got, limit, loc: loc() });
         }
-        pending.push(copy);
+        pending.start(copy);
     }
 
     /// The ranges of one copy; returns the bytes it moves.

@@ -1,6 +1,6 @@
 //! Core programs: SSA values are resolved while reading, so that only effects are left.
 
-use super::{MlirCore, MlirStmt, MlirTrips, MlirValue, Named, Parsed, Parser};
+use super::{MlirCore, MlirLine, MlirStmt, MlirTrips, MlirValue, Named, Parsed, Parser};
 use std::collections::BTreeMap;
 
 /// Loop bounds from here on are endless: authors write 2^32 - 1 or 2^63 - 1.
@@ -17,14 +17,38 @@ enum Local {
 }
 
 /// Names in scope, and the number of acquires read so far.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Scope {
     names: BTreeMap<String, Local>,
+    /// What each name meant before it was defined, oldest first, for the end of the block.
+    hidden: Vec<(String, Option<Local>)>,
     acquires: usize,
+    /// Open blocks.
+    depth: usize,
+}
+
+/// Blocks in each other that are read: far more than anyone writes, and few enough for the stack of a thread.
+const DEEPEST: usize = 256;
+
+impl Scope {
+    fn define(&mut self, name: String, local: Local) {
+        let before = self.names.insert(name.clone(), local);
+        self.hidden.push((name, before));
+    }
+
+    /// Forgets what was defined since `hidden` was that long.
+    fn end(&mut self, since: usize) {
+        for (name, before) in self.hidden.drain(since..).rev() {
+            match before {
+                Some(local) => self.names.insert(name, local),
+                None => self.names.remove(&name),
+            };
+        }
+    }
 }
 
 impl Parser<'_> {
-    pub(super) fn core(&mut self) -> Parsed<()> {
+    pub(super) fn core(&mut self, line: MlirLine) -> Parsed<()> {
         self.c.expect("(")?;
         let tile = self.tile()?;
         self.c.expect(")")?;
@@ -33,27 +57,41 @@ impl Parser<'_> {
         let body = self.block(&mut scope)?;
         let stack = self.attributes()?.get("stack_size").cloned();
         let stack_bytes = stack.map(|s| self.integer_of(&s)).transpose()?;
-        if self.design.cores.insert(tile, MlirCore { stack_bytes, body }).is_some() {
+        if self.design.cores.insert(tile, MlirCore { stack_bytes, body, line }).is_some() {
             return Err(self.c.error(format!("before this the only core of tile {tile}")));
         }
         Ok(())
     }
 
     /// Statements up to and including `}`; names end with the block.
-    fn block(&mut self, outer: &mut Scope) -> Parsed<Vec<MlirStmt>> {
-        let mut scope = outer.clone();
+    fn block(&mut self, scope: &mut Scope) -> Parsed<Vec<MlirStmt>> {
+        self.block_of(scope, None)
+    }
+
+    /// The same, with the index of a loop.
+    fn block_of(&mut self, scope: &mut Scope, index: Option<String>) -> Parsed<Vec<MlirStmt>> {
+        if scope.depth == DEEPEST {
+            return Err(self.c.error(format!("at most {DEEPEST} blocks in each other")));
+        }
+        let outer = scope.hidden.len();
+        scope.depth += 1;
+        if let Some(index) = index {
+            let computed = MlirValue::Computed("the index of a loop".to_owned());
+            scope.define(index, Local::Value(computed));
+        }
         let mut body = Vec::new();
         while !self.c.eat("}") {
             if self.c.eat("aie.end") || self.c.eat("scf.yield") {
                 continue;
             }
             if self.c.sees("%") {
-                body.extend(self.assignment(&mut scope)?);
+                body.extend(self.assignment(scope)?);
             } else {
-                body.push(self.effect(&mut scope)?);
+                body.push(self.effect(scope)?);
             }
         }
-        outer.acquires = scope.acquires;
+        scope.depth -= 1;
+        scope.end(outer);
         Ok(body)
     }
 
@@ -92,21 +130,24 @@ impl Parser<'_> {
     }
 
     fn assignment(&mut self, scope: &mut Scope) -> Parsed<Option<MlirStmt>> {
+        let line = self.c.here();
         let mut names = vec![self.c.value()?.to_owned()];
         while self.c.eat(",") {
             names.push(self.c.value()?.to_owned());
         }
         self.c.expect("=")?;
         if self.c.eat("aie.objectfifo.acquire") {
-            return self.acquire(scope, names).map(Some);
+            return self.acquire(scope, names, line).map(Some);
         }
         let value = self.pure(scope)?;
-        scope.names.extend(names.into_iter().map(|name| (name, Local::Value(value.clone()))));
+        for name in names {
+            scope.define(name, Local::Value(value.clone()));
+        }
         Ok(None)
     }
 
     /// `@fifo(Port, count) : !aie.objectfifosubview<..>`, or one memref for each object.
-    fn acquire(&mut self, scope: &mut Scope, names: Vec<String>) -> Parsed<MlirStmt> {
+    fn acquire(&mut self, scope: &mut Scope, names: Vec<String>, line: MlirLine) -> Parsed<MlirStmt> {
         let (fifo, port, count) = self.port()?;
         self.c.expect(":")?;
         let mut types = vec![self.c.ty()?];
@@ -118,9 +159,9 @@ impl Parser<'_> {
         let subview = types.iter().any(|t| t.starts_with("!aie.objectfifosubview"));
         for (element, name) in (0i64..).zip(names) {
             let object = Local::Value(MlirValue::Object { acquire, element });
-            scope.names.insert(name, if subview { Local::Subview(acquire) } else { object });
+            scope.define(name, if subview { Local::Subview(acquire) } else { object });
         }
-        Ok(MlirStmt::Acquire { fifo, port, count })
+        Ok(MlirStmt::Acquire { fifo, port, count, line })
     }
 
     /// An operation that only makes a value.
@@ -230,25 +271,26 @@ impl Parser<'_> {
 
     /// An operation without a result.
     fn effect(&mut self, scope: &mut Scope) -> Parsed<MlirStmt> {
+        let line = self.c.here();
         if self.c.eat("aie.objectfifo.release") {
             let (fifo, port, count) = self.port()?;
-            Ok(MlirStmt::Release { fifo, port, count })
+            Ok(MlirStmt::Release { fifo, port, count, line })
         } else if self.c.eat("func.call") {
-            self.call(scope)
+            self.call(scope, line)
         } else if self.c.eat("scf.for") {
-            self.for_loop(scope)
+            self.for_loop(scope, line)
         } else if self.c.eat("scf.if") {
-            self.condition(scope)
+            self.condition(scope, line)
         } else if self.c.eat("scf.index_switch") {
-            self.switch(scope)
+            self.switch(scope, line)
         } else if INLINE.iter().any(|dialect| self.c.starts(dialect)) {
-            Ok(MlirStmt::Inline(self.c.line()))
+            Ok(MlirStmt::Inline { text: self.c.line(), line })
         } else {
             Err(self.c.error("an operation of the subset"))
         }
     }
 
-    fn call(&mut self, scope: &Scope) -> Parsed<MlirStmt> {
+    fn call(&mut self, scope: &Scope, line: MlirLine) -> Parsed<MlirStmt> {
         let function = self.c.symbol()?.to_owned();
         let mut args = Vec::new();
         self.c.expect("(")?;
@@ -263,10 +305,10 @@ impl Parser<'_> {
         self.c.expect("->")?;
         self.c.expect("(")?;
         self.c.expect(")")?;
-        Ok(MlirStmt::Call { function, args })
+        Ok(MlirStmt::Call { function, args, line })
     }
 
-    fn for_loop(&mut self, scope: &mut Scope) -> Parsed<MlirStmt> {
+    fn for_loop(&mut self, scope: &mut Scope, line: MlirLine) -> Parsed<MlirStmt> {
         let index = self.c.value()?.to_owned();
         self.c.expect("=")?;
         let from = self.operand(scope)?;
@@ -290,14 +332,11 @@ impl Parser<'_> {
             self.c.ty()?;
         }
         self.c.expect("{")?;
-        let mut inner = scope.clone();
-        inner.names.insert(index, Local::Value(MlirValue::Computed("the index of a loop".to_owned())));
-        let body = self.block(&mut inner)?;
-        scope.acquires = inner.acquires;
-        Ok(MlirStmt::For { trips, body })
+        let body = self.block_of(scope, Some(index))?;
+        Ok(MlirStmt::For { trips, line, body })
     }
 
-    fn condition(&mut self, scope: &mut Scope) -> Parsed<MlirStmt> {
+    fn condition(&mut self, scope: &mut Scope, line: MlirLine) -> Parsed<MlirStmt> {
         let on = self.operand(scope)?;
         self.c.expect("{")?;
         let then = self.block(scope)?;
@@ -306,10 +345,10 @@ impl Parser<'_> {
             self.c.expect("{")?;
             otherwise = self.block(scope)?;
         }
-        Ok(MlirStmt::If { on, then, otherwise })
+        Ok(MlirStmt::If { on, line, then, otherwise })
     }
 
-    fn switch(&mut self, scope: &mut Scope) -> Parsed<MlirStmt> {
+    fn switch(&mut self, scope: &mut Scope, line: MlirLine) -> Parsed<MlirStmt> {
         let on = self.operand(scope)?;
         let mut cases = Vec::new();
         while self.c.eat("case") {
@@ -320,6 +359,6 @@ impl Parser<'_> {
         self.c.expect("default")?;
         self.c.expect("{")?;
         let default = self.block(scope)?;
-        Ok(MlirStmt::Switch { on, cases, default })
+        Ok(MlirStmt::Switch { on, line, cases, default })
     }
 }

@@ -1,17 +1,21 @@
 //! A cursor over MLIR text.
 
-use super::MlirParseError;
+use super::{MlirLine, MlirParseError};
+use std::rc::Rc;
 
 /// Position in a text, with the small words of the grammar.
 #[derive(Clone)]
 pub(super) struct Cursor<'t> {
     text: &'t str,
     at: usize,
+    /// First byte of each line.
+    lines: Rc<[usize]>,
 }
 
 impl<'t> Cursor<'t> {
     pub fn new(text: &'t str) -> Cursor<'t> {
-        Cursor { text, at: 0 }
+        let behind = text.match_indices('\n').map(|(at, _)| at + 1);
+        Cursor { text, at: 0, lines: std::iter::once(0).chain(behind).collect() }
     }
 
     fn rest(&self) -> &'t str {
@@ -34,11 +38,17 @@ impl<'t> Cursor<'t> {
     /// The error that `expected` is not here.
     pub fn error(&mut self, expected: impl Into<String>) -> MlirParseError {
         self.skip();
-        let before = &self.text[..self.at];
-        let line = before.matches('\n').count() + 1;
-        let column = before.len() - before.rfind('\n').map_or(0, |n| n + 1) + 1;
+        let line = self.lines.partition_point(|&first| first <= self.at);
+        let column = self.at - self.lines[line - 1] + 1;
         let got = self.rest().lines().next().unwrap_or("end of text").chars().take(40).collect();
         MlirParseError { line, column, expected: expected.into(), got }
+    }
+
+    /// The line of what comes next.
+    pub fn here(&mut self) -> MlirLine {
+        self.skip();
+        let line = self.lines.partition_point(|&first| first <= self.at);
+        MlirLine(u32::try_from(line).unwrap_or(u32::MAX))
     }
 
     /// Whether `word` comes next (not as the start of a longer word).

@@ -1,7 +1,22 @@
 //! A design as its MLIR says it, in comparable form.
 
 use crate::array::{Dim, Tile};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
+use std::hash::{Hash, Hasher};
+
+/// The line of the text that something stands on, from 1. All compare equal: it does not matter to what is said.
+#[derive(Clone, Copy, Debug, Default, Eq)]
+pub struct MlirLine(pub u32);
+
+impl PartialEq for MlirLine {
+    fn eq(&self, _: &MlirLine) -> bool {
+        true
+    }
+}
+
+impl Hash for MlirLine {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
 
 /// A device with its design, in comparable form: maps keep the order of the text and compare without it.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -16,14 +31,25 @@ pub struct MlirDesign {
     pub buffers: IndexMap<String, MlirBuffer>,
     /// Object FIFOs by name.
     pub fifos: IndexMap<String, MlirFifo>,
-    /// Links, ordered by the names of their sources and targets.
-    pub links: Vec<MlirLink>,
-    /// Cascade connections (from, to), in order.
-    pub cascades: Vec<(Tile, Tile)>,
+    /// Links.
+    pub links: IndexSet<MlirLink>,
+    /// Cascade connections, in order.
+    pub cascades: Vec<MlirCascade>,
     /// Core programs by tile.
     pub cores: IndexMap<Tile, MlirCore>,
     /// The runtime sequence.
     pub sequence: MlirSequence,
+}
+
+/// An `aie.cascade_flow`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MlirCascade {
+    /// Writes the cascade.
+    pub from: Tile,
+    /// Reads it.
+    pub to: Tile,
+    /// Where.
+    pub line: MlirLine,
 }
 
 /// An external function.
@@ -33,6 +59,8 @@ pub struct MlirFunction {
     pub types: Vec<String>,
     /// Whether it names an object file.
     pub linked: bool,
+    /// Where.
+    pub line: MlirLine,
 }
 
 /// An `aie.buffer`.
@@ -48,6 +76,8 @@ pub struct MlirBuffer {
     pub address: Option<i64>,
     /// The text between the brackets of `dense<..>`.
     pub init: Option<String>,
+    /// Where.
+    pub line: MlirLine,
 }
 
 /// An `aie.objectfifo`.
@@ -73,6 +103,8 @@ pub struct MlirFifo {
     pub memory: Option<Tile>,
     /// The text between the brackets of each `dense<..>`.
     pub init: Vec<String>,
+    /// Where.
+    pub line: MlirLine,
 }
 
 /// The depths of a FIFO. One number and a list of equal ones compare equal.
@@ -91,7 +123,7 @@ impl PartialEq for MlirDepths {
 }
 
 /// An `aie.objectfifo.link`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MlirLink {
     /// FIFOs that end there.
     pub sources: Vec<String>,
@@ -101,6 +133,8 @@ pub struct MlirLink {
     pub source_offsets: Vec<i64>,
     /// Offsets of split parts.
     pub target_offsets: Vec<i64>,
+    /// Where.
+    pub line: MlirLine,
 }
 
 /// An `aie.core`.
@@ -110,6 +144,8 @@ pub struct MlirCore {
     pub stack_bytes: Option<i64>,
     /// Its program.
     pub body: Vec<MlirStmt>,
+    /// Where.
+    pub line: MlirLine,
 }
 
 /// A value, resolved to what it is.
@@ -164,6 +200,8 @@ pub enum MlirStmt {
     For {
         /// Trip count.
         trips: MlirTrips,
+        /// Where.
+        line: MlirLine,
         /// Body.
         body: Vec<MlirStmt>,
     },
@@ -175,6 +213,8 @@ pub enum MlirStmt {
         port: String,
         /// How many objects.
         count: i64,
+        /// Where.
+        line: MlirLine,
     },
     /// `aie.objectfifo.release`.
     Release {
@@ -184,6 +224,8 @@ pub enum MlirStmt {
         port: String,
         /// How many objects.
         count: i64,
+        /// Where.
+        line: MlirLine,
     },
     /// `func.call`.
     Call {
@@ -191,13 +233,22 @@ pub enum MlirStmt {
         function: String,
         /// Arguments.
         args: Vec<MlirValue>,
+        /// Where.
+        line: MlirLine,
     },
     /// An operation on memory that the core does itself: its text.
-    Inline(String),
+    Inline {
+        /// The operation.
+        text: String,
+        /// Where.
+        line: MlirLine,
+    },
     /// `scf.if`.
     If {
         /// The condition.
         on: MlirValue,
+        /// Where.
+        line: MlirLine,
         /// If it holds.
         then: Vec<MlirStmt>,
         /// Otherwise.
@@ -207,6 +258,8 @@ pub enum MlirStmt {
     Switch {
         /// On what.
         on: MlirValue,
+        /// Where.
+        line: MlirLine,
         /// Value and body of each case.
         cases: Vec<(i64, Vec<MlirStmt>)>,
         /// Otherwise.
@@ -217,10 +270,25 @@ pub enum MlirStmt {
 /// An `aie.runtime_sequence`.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct MlirSequence {
-    /// Types of the host buffers.
-    pub buffers: Vec<String>,
+    /// The host buffers.
+    pub buffers: Vec<MlirHostBuffer>,
     /// Commands, in order.
     pub steps: Vec<MlirStep>,
+}
+
+/// A host buffer; its name does not compare.
+#[derive(Clone, Debug, Eq)]
+pub struct MlirHostBuffer {
+    /// Name of the sequence's argument.
+    pub name: String,
+    /// Its type.
+    pub ty: String,
+}
+
+impl PartialEq for MlirHostBuffer {
+    fn eq(&self, other: &MlirHostBuffer) -> bool {
+        self.ty == other.ty
+    }
 }
 
 /// One command of a sequence.
@@ -229,7 +297,12 @@ pub enum MlirStep {
     /// `aiex.npu.dma_memcpy_nd`.
     Copy(MlirCopy),
     /// `aiex.npu.dma_wait`, or `aiex.dma_await_task`.
-    Wait(String),
+    Wait {
+        /// FIFO.
+        fifo: String,
+        /// Where.
+        line: MlirLine,
+    },
 }
 
 /// An `aiex.npu.dma_memcpy_nd`, or the task of an `aiex.dma_configure_task_for`.
@@ -245,4 +318,6 @@ pub struct MlirCopy {
     pub id: Option<i64>,
     /// Whether it issues a token.
     pub token: bool,
+    /// Where.
+    pub line: MlirLine,
 }

@@ -1,6 +1,6 @@
 //! From parsed MLIR to a design that can be verified, lowered and fitted.
 
-use super::{MlirCopy, MlirCore, MlirDesign, MlirStep, MlirStmt, MlirTrips, MlirValue};
+use super::{MlirCopy, MlirCore, MlirDesign, MlirLine, MlirStep, MlirStmt, MlirTrips, MlirValue};
 use crate::array::{
     Arg, Cascade, Core, Count, Design, Fifo, FifoId, KernelId, Link, LocalBuffer, LocalId, MemType, ObjectId,
     Port, Stmt, Tile, View, WordRef, derived_depths,
@@ -11,6 +11,7 @@ use crate::num::{Rounding, Saturation};
 use crate::sequence::{Command, HostBuffer, HostBufferId, Sequence};
 use crate::verified::Verified;
 use indexmap::IndexMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -50,7 +51,7 @@ pub enum MlirImportError {
     },
     /// A core decides by a value that it computes itself what it acquires or releases.
     #[error(
-        "core {tile}: {what} is computed by the core, so that its acquires and releases are not known\n  \
+        "core {tile}: {what} is computed by the core, so that its acquires and releases are not known ({loc})\n  \
          help: read it from a word of an acquired object"
     )]
     Computed {
@@ -58,6 +59,8 @@ pub enum MlirImportError {
         tile: Tile,
         /// What is computed.
         what: &'static str,
+        /// Where.
+        loc: Loc,
     },
 }
 
@@ -68,8 +71,11 @@ type Kernels = Vec<Arc<Verified<Kernel>>>;
 ///
 /// It is the array program: tiles, FIFOs, links, buffers, acquires, releases, calls and the sequence. Kernels
 /// are signatures without a body, what a core computes itself is left out, and scalar arguments that it
-/// computes are 0, so that the result serves `verify`, `lower` and `fit`, and not simulation. A FIFO whose depth
-/// is one number gets the depths that the toolchain builds from it.
+/// computes are 0, so that the result serves `verify`, `lower` and `fit`, and simulation when
+/// its kernels are given bodies. A FIFO whose depth
+/// is one number gets the depths that the toolchain builds from it. Places in the text are lines of the file
+/// `name` with the ending `.mlir`. A copy of `dma_memcpy_nd` that drains has a token, as the toolchain gives it one:
+/// [`MlirDesign::tokens_given`] lists them.
 ///
 /// # Errors
 /// What the text names without declaring, types outside the subset, or a device without the array.
@@ -80,7 +86,8 @@ pub fn design_of_mlir(mlir: &MlirDesign, name: &str, device: &Device) -> Importe
         let (got, device, known) = (mlir.device.clone(), device.name.clone(), known.join(", "));
         return Err(MlirImportError::Device { got, device, known });
     };
-    let mut import = Import { mlir, fifos: mlir.fifos.keys().map(String::as_str).collect() };
+    let file = format!("{name}.mlir");
+    let import = Import { mlir, file };
     let (kernels, kernel_ids) = import.kernels()?;
     let mut design = Design {
         name: name.to_owned(),
@@ -90,7 +97,11 @@ pub fn design_of_mlir(mlir: &MlirDesign, name: &str, device: &Device) -> Importe
         fifos: import.fifos()?,
         links: import.links()?,
         locals: import.locals()?,
-        cascades: mlir.cascades.iter().map(|&(from, to)| Cascade { from, to, loc: Loc::UNKNOWN }).collect(),
+        cascades: mlir
+            .cascades
+            .iter()
+            .map(|c| Cascade { from: c.from, to: c.to, loc: import.loc(c.line) })
+            .collect(),
         cores: Vec::new(),
         sequence: Sequence::default(),
     };
@@ -107,13 +118,17 @@ pub fn design_of_mlir(mlir: &MlirDesign, name: &str, device: &Device) -> Importe
 
 struct Import<'m> {
     mlir: &'m MlirDesign,
-    fifos: Vec<&'m str>,
+    file: String,
 }
 
 impl Import<'_> {
+    fn loc(&self, line: MlirLine) -> Loc {
+        Loc { file: self.file.clone().into(), line: line.0 }
+    }
+
     fn fifo(&self, name: &str, place: &str) -> Imported<FifoId> {
         let name = name.strip_suffix("_shim_alloc").unwrap_or(name);
-        let at = self.fifos.iter().position(|f| *f == name);
+        let at = self.mlir.fifos.get_index_of(name);
         at.map(|at| FifoId(at as u32)).ok_or_else(|| MlirImportError::Undeclared {
             place: place.to_owned(),
             kind: "object FIFO",
@@ -121,9 +136,9 @@ impl Import<'_> {
         })
     }
 
-    fn fifos(&mut self) -> Imported<Vec<Fifo>> {
+    fn fifos(&self) -> Imported<Vec<Fifo>> {
         let fifo = |(name, f): (&String, &super::MlirFifo)| {
-            let place = || format!("fifo {name}");
+            let place = || format!("{}: fifo {name}", self.loc(f.line));
             let object = mem_type(&f.object, place)?;
             let init: Imported<Vec<Vec<u8>>> =
                 f.init.iter().map(|text| initial(text, &object, place)).collect();
@@ -134,51 +149,62 @@ impl Import<'_> {
                 depths: f.depths.per_end.iter().map(|&d| positive(d)).collect(),
                 repeat: f.repeat.map_or(1, positive),
                 init: init?,
-                // A repeat count of 1 does the same.
-                via_dma: f.via_dma || f.repeat.is_some(),
+                // A repeat count goes through DMAs, that of 1 too.
+                via_dma: f.via_dma || f.repeat == Some(1),
                 memory: f.memory,
                 object,
                 to_stream: f.to_stream.clone(),
                 from_stream: f.from_stream.clone(),
-                loc: Loc::UNKNOWN,
+                loc: self.loc(f.line),
             })
         };
         self.mlir.fifos.iter().map(fifo).collect()
     }
 
     fn links(&self) -> Imported<Vec<Link>> {
-        let ids = |names: &[String]| names.iter().map(|n| self.fifo(n, "link")).collect::<Imported<Vec<_>>>();
+        let ids = |names: &[String], place: &str| {
+            names.iter().map(|n| self.fifo(n, place)).collect::<Imported<Vec<_>>>()
+        };
         let offsets = |of: &[i64]| of.iter().map(|&o| positive(o)).collect::<Vec<u32>>();
         let link = |link: &super::MlirLink| {
-            let (sources, targets) = (ids(&link.sources)?, ids(&link.targets)?);
+            let place = format!("{}: link", self.loc(link.line));
+            let (sources, targets) = (ids(&link.sources, &place)?, ids(&link.targets, &place)?);
             let (joins, splits) = (sources.len() > 1, targets.len() > 1);
             let source_offsets = if joins { offsets(&link.source_offsets) } else { Vec::new() };
             let target_offsets = if splits { offsets(&link.target_offsets) } else { Vec::new() };
-            Ok(Link { sources, targets, source_offsets, target_offsets, loc: Loc::UNKNOWN })
+            Ok(Link { sources, targets, source_offsets, target_offsets, loc: self.loc(link.line) })
         };
         self.mlir.links.iter().map(link).collect()
     }
 
     fn locals(&self) -> Imported<Vec<LocalBuffer>> {
         let local = |(name, b): (&String, &super::MlirBuffer)| {
-            let place = || format!("buffer {name}");
+            let place = || format!("{}: buffer {name}", self.loc(b.line));
             let ty = mem_type(&b.ty, place)?;
             let init = b.init.as_ref().map(|text| initial(text, &ty, place)).transpose()?;
             let bank = b.bank.map(|bank| u8::try_from(bank).unwrap_or(u8::MAX));
             let address = b.address.map(positive);
-            Ok(LocalBuffer { name: name.clone(), tile: b.tile, ty, init, bank, address, loc: Loc::UNKNOWN })
+            Ok(LocalBuffer {
+                name: name.clone(),
+                tile: b.tile,
+                ty,
+                init,
+                bank,
+                address,
+                loc: self.loc(b.line),
+            })
         };
         self.mlir.buffers.iter().map(local).collect()
     }
 
-    /// A kernel without a body for every function that cores call.
+    /// A kernel without a body for every function that cores call, in the order of the functions.
     fn kernels(&self) -> Imported<(Kernels, IndexMap<String, KernelId>)> {
         let mut consumed: IndexMap<&str, Vec<bool>> = IndexMap::new();
         for core in self.mlir.cores.values() {
             let mut ports = Vec::new();
             each(&core.body, &mut |stmt| match stmt {
                 MlirStmt::Acquire { port, .. } => ports.push(port == "Consume"),
-                MlirStmt::Call { function, args } => {
+                MlirStmt::Call { function, args, .. } => {
                     let flags = consumed.entry(function).or_insert_with(|| vec![false; args.len()]);
                     for (flag, arg) in flags.iter_mut().zip(args) {
                         *flag |= object_of(arg).is_some_and(|(acquire, _)| ports.get(acquire) == Some(&true));
@@ -187,15 +213,18 @@ impl Import<'_> {
                 _ => {}
             });
         }
+        if let Some(name) = consumed.keys().find(|name| !self.mlir.functions.contains_key(**name)) {
+            let (place, kind) = (format!("{}: func.call", self.file), "function");
+            return Err(MlirImportError::Undeclared { place, kind, name: (*name).to_owned() });
+        }
         let (mut kernels, mut ids) = (Vec::new(), IndexMap::new());
-        for (name, consumed) in consumed {
-            let Some(function) = self.mlir.functions.get(name) else {
-                let (place, kind) = ("func.call".to_owned(), "function");
-                return Err(MlirImportError::Undeclared { place, kind, name: name.to_owned() });
-            };
-            let params = function.types.iter().zip(consumed.into_iter().chain(std::iter::repeat(false)));
-            let params: Imported<Vec<Param>> =
-                params.enumerate().map(|(at, (ty, consumed))| param(name, at, ty, consumed)).collect();
+        for (name, function) in &self.mlir.functions {
+            let Some(consumed) = consumed.get(name.as_str()) else { continue };
+            let params = function.types.iter().zip(consumed.iter().copied().chain(std::iter::repeat(false)));
+            let params: Imported<Vec<Param>> = params
+                .enumerate()
+                .map(|(at, (ty, consumed))| param(name, at, ty, consumed, &self.loc(function.line)))
+                .collect();
             ids.insert(name.to_owned(), KernelId(kernels.len() as u32));
             kernels.push(Arc::new(signature(name, params?)));
         }
@@ -206,41 +235,71 @@ impl Import<'_> {
         let mut body = Body { import: self, tile, kernels, acquires: Vec::new(), objects: 0 };
         let statements = body.block(&core.body)?;
         let stack_bytes = core.stack_bytes.map(positive);
-        Ok(Core { tile, body: statements, objects: body.objects, stack_bytes, loc: Loc::UNKNOWN })
+        Ok(Core { tile, body: statements, objects: body.objects, stack_bytes, loc: self.loc(core.line) })
     }
 
     fn sequence(&self, design: &Design, device: &Device) -> Imported<Sequence> {
         let mut sequence = Sequence::default();
-        for (at, ty) in self.mlir.sequence.buffers.iter().enumerate() {
-            let name = format!("arg{at}");
-            let ty = mem_type(ty, || format!("host buffer {at}"))?;
+        for buffer in &self.mlir.sequence.buffers {
+            let name = buffer.name.clone();
+            let ty = mem_type(&buffer.ty, || format!("{}: host buffer {name}", self.file))?;
             sequence.buffers.push(HostBuffer { name, ty });
         }
-        let mut busy: Vec<(FifoId, Tile, u8, bool)> = Vec::new();
+        let mut busy = Busy::default();
         for step in &self.mlir.sequence.steps {
             match step {
                 MlirStep::Copy(copy) => {
-                    let fifo = self.fifo(&copy.fifo, "runtime sequence")?;
-                    let shim = shim_end(design.fifo(fifo), device);
-                    let free = (0..=u8::MAX).find(|id| !busy.iter().any(|b| b.1 == shim && b.2 == *id));
-                    let id =
-                        copy.id.map_or(free.unwrap_or(u8::MAX), |id| u8::try_from(id).unwrap_or(u8::MAX));
-                    busy.push((fifo, shim, id, copy.token));
-                    sequence.commands.push(command(copy, fifo, id));
+                    let loc = self.loc(copy.line);
+                    let fifo = self.fifo(&copy.fifo, &format!("{loc}: runtime sequence"))?;
+                    let token = copy.token || token_given(copy, design.fifo(fifo), device);
+                    let id = busy.start(fifo, shim_end(design.fifo(fifo), device), copy.id, token);
+                    sequence.commands.push(command(copy, fifo, id, token, loc));
                 }
-                MlirStep::Wait(name) => {
-                    let fifo = self.fifo(name, "runtime sequence")?;
-                    let end = busy.iter().position(|b| b.0 == fifo && b.3);
-                    let mut at = 0;
-                    busy.retain(|b| {
-                        at += 1;
-                        b.0 != fifo || end.is_some_and(|end| at - 1 > end)
-                    });
-                    sequence.commands.push(Command::Wait { fifo, loc: Loc::UNKNOWN });
+                MlirStep::Wait { fifo, line } => {
+                    let loc = self.loc(*line);
+                    let fifo = self.fifo(fifo, &format!("{loc}: runtime sequence"))?;
+                    busy.wait(fifo);
+                    sequence.commands.push(Command::Wait { fifo, loc });
                 }
             }
         }
         Ok(sequence)
+    }
+}
+
+/// BDs of copies that no wait has covered.
+#[derive(Default)]
+struct Busy {
+    /// Of each FIFO, oldest first: shim, BD, whether there is a token.
+    copies: IndexMap<FifoId, VecDeque<(Tile, u8, bool)>>,
+    /// How many copies use each BD.
+    bds: IndexMap<(Tile, u8), usize>,
+}
+
+impl Busy {
+    /// A copy starts; returns its BD: as written, or the first that is free, as the toolchain chooses.
+    fn start(&mut self, fifo: FifoId, shim: Tile, id: Option<i64>, token: bool) -> u8 {
+        let is_free = |id: &u8| self.bds.get(&(shim, *id)).is_none_or(|&copies| copies == 0);
+        let id = match id {
+            Some(id) => u8::try_from(id).unwrap_or(u8::MAX),
+            None => (0..=u8::MAX).find(is_free).unwrap_or(u8::MAX),
+        };
+        *self.bds.entry((shim, id)).or_default() += 1;
+        self.copies.entry(fifo).or_default().push_back((shim, id, token));
+        id
+    }
+
+    /// A wait covers the copies of a FIFO up to the first with a token.
+    fn wait(&mut self, fifo: FifoId) {
+        let Some(copies) = self.copies.get_mut(&fifo) else { return };
+        while let Some((shim, id, token)) = copies.pop_front() {
+            if let Some(copies) = self.bds.get_mut(&(shim, id)) {
+                *copies -= 1;
+            }
+            if token {
+                return;
+            }
+        }
     }
 }
 
@@ -250,7 +309,55 @@ fn shim_end(fifo: &Fifo, device: &Device) -> Tile {
     ends.find(shim).copied().unwrap_or(fifo.producer)
 }
 
-fn command(copy: &MlirCopy, fifo: FifoId, bd_id: u8) -> Command {
+/// Whether the toolchain gives a copy a token that it does not ask for: it drains, and is no task.
+fn token_given(copy: &MlirCopy, fifo: &Fifo, device: &Device) -> bool {
+    copy.id.is_some() && !copy.token && device.tile_kind(fifo.producer) != Some(TileKind::Shim)
+}
+
+impl MlirDesign {
+    /// Copies that have no `issue_token` and get a token, by line and FIFO: those of `dma_memcpy_nd` that drain.
+    pub fn tokens_given(&self, device: &Device) -> Vec<(MlirLine, &str)> {
+        let given = |step| match step {
+            &MlirStep::Copy(ref copy) => {
+                let name = copy.fifo.strip_suffix("_shim_alloc").unwrap_or(&copy.fifo);
+                let drains = |f: &super::MlirFifo| device.tile_kind(f.producer) != Some(TileKind::Shim);
+                let given = copy.id.is_some() && !copy.token && self.fifos.get(name).is_some_and(drains);
+                given.then_some((copy.line, name))
+            }
+            MlirStep::Wait { .. } => None,
+        };
+        self.sequence.steps.iter().filter_map(given).collect()
+    }
+}
+
+impl MlirDesign {
+    /// Lines where a core computes something itself, which [`design_of_mlir`] leaves out: operations on memory, what
+    /// hangs on a computed condition, and computed arguments of calls, which are 0. In order, each once.
+    pub fn left_out(&self) -> Vec<MlirLine> {
+        let mut lines = Vec::new();
+        for core in self.cores.values() {
+            each(&core.body, &mut |stmt| {
+                let line = match stmt {
+                    MlirStmt::Inline { line, .. } | MlirStmt::If { line, .. } => *line,
+                    MlirStmt::For { trips: MlirTrips::Value(MlirValue::Computed(_)), line, .. } => *line,
+                    MlirStmt::Switch { on: MlirValue::Computed(_), line, .. } => *line,
+                    MlirStmt::Call { args, line, .. }
+                        if args.iter().any(|a| matches!(a, MlirValue::Computed(_))) =>
+                    {
+                        *line
+                    }
+                    _ => return,
+                };
+                if !lines.iter().any(|known: &MlirLine| known.0 == line.0) {
+                    lines.push(line);
+                }
+            });
+        }
+        lines
+    }
+}
+
+fn command(copy: &MlirCopy, fifo: FifoId, bd_id: u8, issue_token: bool, loc: Loc) -> Command {
     let four = |list: &[i64], with: u64| -> [u64; 4] {
         let missing = 4usize.saturating_sub(list.len());
         std::array::from_fn(|at| {
@@ -267,8 +374,8 @@ fn command(copy: &MlirCopy, fifo: FifoId, bd_id: u8) -> Command {
         sizes: four(sizes, 1),
         strides: four(strides, 0),
         bd_id,
-        issue_token: copy.token,
-        loc: Loc::UNKNOWN,
+        issue_token,
+        loc,
     }
 }
 
@@ -312,7 +419,7 @@ struct Body<'i, 'm> {
 
 impl Body<'_, '_> {
     fn place(&self) -> String {
-        format!("core {}", self.tile)
+        format!("{}: core {}", self.import.file, self.tile)
     }
 
     fn block(&mut self, body: &[MlirStmt]) -> Imported<Vec<Stmt>> {
@@ -324,20 +431,20 @@ impl Body<'_, '_> {
     }
 
     fn stmt(&mut self, stmt: &MlirStmt) -> Imported<Option<Stmt>> {
-        let loc = Loc::UNKNOWN;
         Ok(Some(match stmt {
-            MlirStmt::For { trips, body } => {
+            MlirStmt::For { trips, line, body } => {
                 let count = match trips {
                     MlirTrips::Endless => Count::Forever,
                     MlirTrips::Constant(n) => Count::Const(u64::try_from(*n).unwrap_or(0)),
                     MlirTrips::Value(value) => match self.word(value) {
                         Some(word) => Count::Word(word),
-                        None => return self.left_out(body, "the trip count of a loop"),
+                        None => return self.left_out(body, "the trip count of a loop", *line),
                     },
                 };
                 Stmt::Loop { count, body: self.block(body)? }
             }
-            MlirStmt::Acquire { fifo, port, count } => {
+            MlirStmt::Acquire { fifo, port, count, line } => {
+                let loc = self.import.loc(*line);
                 let fifo = self.import.fifo(fifo, &self.place())?;
                 let elem = mem_type(&self.import.mlir.fifos[fifo.index()].object, || self.place())?.elem;
                 let count = positive(*count);
@@ -346,39 +453,46 @@ impl Body<'_, '_> {
                 self.objects += count;
                 Stmt::Acquire { fifo, port: self.port(port)?, objects, loc }
             }
-            MlirStmt::Release { fifo, port, count } => {
+            MlirStmt::Release { fifo, port, count, line } => {
+                let loc = self.import.loc(*line);
                 let fifo = self.import.fifo(fifo, &self.place())?;
                 Stmt::Release { fifo, port: self.port(port)?, count: positive(*count), loc }
             }
-            MlirStmt::Call { function, args } => {
+            MlirStmt::Call { function, args, line } => {
+                let loc = self.import.loc(*line);
                 let args: Imported<Vec<Arg>> = args.iter().map(|arg| self.arg(arg)).collect();
                 Stmt::Call { kernel: self.kernels[function], args: args?, loc }
             }
-            MlirStmt::Switch { on, cases, default } => {
+            MlirStmt::Switch { on, line, cases, default } => {
                 let Some(on) = self.word(on) else {
                     let all: Vec<MlirStmt> =
                         cases.iter().flat_map(|(_, body)| body).chain(default).cloned().collect();
-                    return self.left_out(&all, "what a switch looks at");
+                    return self.left_out(&all, "what a switch looks at", *line);
                 };
                 let mut branches = Vec::new();
                 for (value, body) in cases {
                     branches.push((*value, self.block(body)?));
                 }
+                let loc = self.import.loc(*line);
                 Stmt::Switch { on, cases: branches, default: self.block(default)?, loc }
             }
-            MlirStmt::If { then, otherwise, .. } => {
+            MlirStmt::If { line, then, otherwise, .. } => {
                 let all: Vec<MlirStmt> = then.iter().chain(otherwise).cloned().collect();
-                return self.left_out(&all, "the condition of an if");
+                return self.left_out(&all, "the condition of an if", *line);
             }
-            MlirStmt::Inline(_) => return Ok(None),
+            MlirStmt::Inline { .. } => return Ok(None),
         }))
     }
 
     /// What hangs on a computed value is left out, unless it moves a FIFO.
-    fn left_out(&self, body: &[MlirStmt], what: &'static str) -> Imported<Option<Stmt>> {
+    fn left_out(&self, body: &[MlirStmt], what: &'static str, line: MlirLine) -> Imported<Option<Stmt>> {
         let mut moves = false;
         each(body, &mut |s| moves |= matches!(s, MlirStmt::Acquire { .. } | MlirStmt::Release { .. }));
-        if moves { Err(MlirImportError::Computed { tile: self.tile, what }) } else { Ok(None) }
+        if moves {
+            Err(MlirImportError::Computed { tile: self.tile, what, loc: self.import.loc(line) })
+        } else {
+            Ok(None)
+        }
     }
 
     fn port(&self, port: &str) -> Imported<Port> {
@@ -399,13 +513,20 @@ impl Body<'_, '_> {
         ObjectId(first.saturating_add(positive(element)))
     }
 
-    /// The word of an object that a value is: an element of four bytes.
+    /// The word of an object that a value is: an element of four bytes, of the object or a view of it.
     fn word(&self, value: &MlirValue) -> Option<WordRef> {
         let MlirValue::Load { of, index } = value else { return None };
-        let MlirValue::Object { acquire, element } = **of else { return None };
-        let four = self.acquires.get(acquire).is_some_and(|(_, elem)| elem.bytes() == 4);
-        let index = u32::try_from(*index).ok()?;
-        four.then(|| WordRef { object: self.object(acquire, element), index })
+        let whole = matches!(**of, MlirValue::Object { .. });
+        let (of, first) = match &**of {
+            MlirValue::View { of, byte_offset, ty } if ty.ends_with("xi32>") && byte_offset % 4 == 0 => {
+                (&**of, byte_offset / 4)
+            }
+            whole => (whole, 0),
+        };
+        let MlirValue::Object { acquire, element } = *of else { return None };
+        let (_, elem) = self.acquires.get(acquire)?;
+        let index = u32::try_from(first.checked_add(*index)?).ok()?;
+        (!whole || elem.bytes() == 4).then(|| WordRef { object: self.object(acquire, element), index })
     }
 
     fn arg(&self, value: &MlirValue) -> Imported<Arg> {
@@ -443,19 +564,19 @@ impl Body<'_, '_> {
 }
 
 /// A parameter of an external function. Nothing says what it does with its memory: what is consumed somewhere
-/// counts as read, all else as read and written.
-fn param(kernel: &str, at: usize, ty: &str, consumed: bool) -> Imported<Param> {
+/// counts as read, all else as written.
+fn param(kernel: &str, at: usize, ty: &str, consumed: bool, loc: &Loc) -> Imported<Param> {
     let (kind, elem, elements) = if ty.starts_with("memref<") {
-        let ty = mem_type(ty, || format!("function @{kernel}"))?;
+        let ty = mem_type(ty, || format!("{loc}: function @{kernel}"))?;
         let elements = u32::try_from(ty.elements()).unwrap_or(u32::MAX);
-        (if consumed { ParamKind::In } else { ParamKind::InOut }, ty.elem, elements)
+        (if consumed { ParamKind::In } else { ParamKind::Out }, ty.elem, elements)
     } else {
         (ParamKind::I32, Elem::I32, 1)
     };
     let value = (!kind.is_memory()).then_some(ValueId(0));
     let layout = Layout::RowMajor(vec![elements]);
     let name = format!("p{at}");
-    Ok(Param { name, kind, elem, layout, align_bytes: 1, bank: None, value, loc: Loc::UNKNOWN })
+    Ok(Param { name, kind, elem, layout, align_bytes: 1, bank: None, value, loc: loc.clone() })
 }
 
 /// A kernel without a body.

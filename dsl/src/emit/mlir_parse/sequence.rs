@@ -1,6 +1,6 @@
 //! Runtime sequences: copies and waits, or the tasks that newer tools write instead.
 
-use super::{MlirCopy, MlirSequence, MlirStep, Parsed, Parser};
+use super::{MlirCopy, MlirHostBuffer, MlirLine, MlirSequence, MlirStep, Parsed, Parser};
 use crate::emit::mlir_parse::cursor::Cursor;
 use std::collections::BTreeMap;
 
@@ -48,20 +48,21 @@ impl Parser<'_> {
         let arguments = self.c.list("(", ")", |c| {
             let name = c.value()?.to_owned();
             c.expect(":")?;
-            Ok((name, c.ty()?))
+            Ok(MlirHostBuffer { name, ty: c.ty()? })
         })?;
-        let (names, buffers): (Vec<String>, Vec<String>) = arguments.into_iter().unzip();
+        let names = arguments.iter().map(|b| b.name.clone()).collect();
         self.c.expect("{")?;
         let mut scope = Scope { buffers: names, ..Scope::default() };
         let mut steps = Vec::new();
         while !self.c.eat("}") {
             steps.extend(self.step(&mut scope)?);
         }
-        self.design.sequence = MlirSequence { buffers, steps };
+        self.design.sequence = MlirSequence { buffers: arguments, steps };
         Ok(())
     }
 
     fn step(&mut self, scope: &mut Scope) -> Parsed<Option<MlirStep>> {
+        let line = self.c.here();
         if self.c.sees("%") {
             let name = self.c.value()?.to_owned();
             self.c.expect("=")?;
@@ -72,7 +73,7 @@ impl Parser<'_> {
                 scope.constants.insert(name, value);
             } else {
                 self.c.expect("aiex.dma_configure_task_for")?;
-                let task = self.configure(scope)?;
+                let task = self.configure(scope, line)?;
                 scope.tasks.insert(name, task);
             }
             return Ok(None);
@@ -82,23 +83,23 @@ impl Parser<'_> {
             let Some(symbol) = attributes.get("symbol") else {
                 return Err(self.c.error("a symbol before this"));
             };
-            return Ok(Some(MlirStep::Wait(symbol.trim_start_matches('@').to_owned())));
+            return Ok(Some(MlirStep::Wait { fifo: symbol.trim_start_matches('@').to_owned(), line }));
         }
         if self.c.eat("aiex.dma_start_task") {
-            return scope.task(&mut self.c).map(|task| Some(MlirStep::Copy(task)));
+            return scope.task(&mut self.c).map(|task| Some(MlirStep::Copy(MlirCopy { line, ..task })));
         }
         if self.c.eat("aiex.dma_await_task") {
-            return scope.task(&mut self.c).map(|task| Some(MlirStep::Wait(task.fifo)));
+            return scope.task(&mut self.c).map(|task| Some(MlirStep::Wait { fifo: task.fifo, line }));
         }
         if self.c.eat("aiex.dma_free_task") {
             return scope.task(&mut self.c).map(|_| None);
         }
         self.c.expect("aiex.npu.dma_memcpy_nd")?;
-        self.copy(scope).map(|copy| Some(MlirStep::Copy(copy)))
+        self.copy(scope, line).map(|copy| Some(MlirStep::Copy(copy)))
     }
 
     /// `(%x[offsets][sizes][strides]) {id = .., metadata = @fifo}`.
-    fn copy(&mut self, scope: &Scope) -> Parsed<MlirCopy> {
+    fn copy(&mut self, scope: &Scope, line: MlirLine) -> Parsed<MlirCopy> {
         self.c.expect("(")?;
         while self.c.sees_integer() {
             // Before 2025-03, a place that nothing reads.
@@ -119,12 +120,12 @@ impl Parser<'_> {
         };
         let id = Some(self.integer_of(id)?);
         let token = attributes.get("issue_token").is_some_and(|v| v == "true");
-        Ok(MlirCopy { buffer, fifo: fifo.trim_start_matches('@').to_owned(), access, id, token })
+        Ok(MlirCopy { buffer, fifo: fifo.trim_start_matches('@').to_owned(), access, id, token, line })
     }
 
     /// `@fifo { aie.dma_bd(%x : type, offset, len, [<size = .., stride = ..>, ..]) aie.end } {issue_token = true}`,
     /// or with named fields.
-    fn configure(&mut self, scope: &Scope) -> Parsed<MlirCopy> {
+    fn configure(&mut self, scope: &Scope, line: MlirLine) -> Parsed<MlirCopy> {
         let fifo = self.c.symbol()?.to_owned();
         self.c.expect("{")?;
         self.c.expect("aie.dma_bd")?;
@@ -183,6 +184,6 @@ impl Parser<'_> {
         if repeats > 0 {
             (sizes[0], strides[0]) = (repeats + 1, 0);
         }
-        Ok(MlirCopy { buffer, fifo, access: [vec![0, 0, 0, offset], sizes, strides], id: None, token })
+        Ok(MlirCopy { buffer, fifo, access: [vec![0, 0, 0, offset], sizes, strides], id: None, token, line })
     }
 }

@@ -7,11 +7,12 @@ use kiln::fit::fit as budget;
 use std::io::Write;
 use std::process::ExitCode;
 
-/// What a design takes of each tile and of the host, and whether that is there
+/// What a design takes of each tile and of the host, whether that is there, and what else is wrong
 ///
 /// Memory by bank, program memory, locks, BDs, channels and switch ports, each with its limit; of what is over, the
 /// objects to blame, by how much, and changes that would fit, found by trying them. Program memory and stack
-/// frames are those of the predicted code. The exit code is 1 when the design does not fit.
+/// frames are those of the predicted code. The exit code is 1 when the design does not fit, or
+/// has errors of another kind: the verdict is that of `kiln lower` and `kiln run`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Name of the design, as `kiln list --designs` prints it, or a file of MLIR at the level of object FIFOs, whose

@@ -1,10 +1,12 @@
 //! `kiln insts`: the controller's instruction stream of a design, and any such stream in words.
 
-use super::{design, device};
-use anyhow::{Context, Result};
+use super::{design_or_file, device};
+use anyhow::{Context, Result, bail};
 use kiln::dsl::array::{LowerMode, lower, verify};
+use kiln::dsl::device::Compiler;
 use kiln::dsl::emit::{decode_insts, emit_insts, insts_from_bytes, insts_to_bytes};
 use kiln::dsl::files;
+use kiln::fit::fit;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,7 +18,8 @@ const LONGEST_BYTES: u64 = 64 << 20;
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("what").required(true).args(["design", "decode"])))]
 pub struct Args {
-    /// Name of the design, as `kiln list --designs` prints it
+    /// Name of the design, as `kiln list --designs` prints it, or a file of MLIR at the level of object FIFOs
+    #[arg(value_name = "DESIGN|FILE.mlir")]
     design: Option<String>,
     /// Print this `insts.bin` in words instead
     #[arg(long, value_name = "FILE")]
@@ -44,8 +47,12 @@ pub fn insts(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let device = device(&args.device)?;
-    let design = design(args.design.as_deref().unwrap_or_default(), &device)?;
+    let design = design_or_file(args.design.as_deref().unwrap_or_default(), &device)?;
     let design = verify(design, &device)?;
+    let budget = fit(&design, &device, Compiler::default());
+    if !budget.fits {
+        bail!("{budget}");
+    }
     let lowered = lower(&design, &device, LowerMode::Dynamic)?;
     let words = emit_insts(&design, &lowered, &device)?;
     if let Some(path) = &args.out {

@@ -5,12 +5,15 @@ use anyhow::Result;
 use clap::ValueEnum;
 use kiln::dsl::array::lowered::{LoweredJson, TileJson};
 use kiln::dsl::array::{LowerMode, lower as lower_verified, preview, verify};
+use kiln::dsl::device::Compiler;
+use kiln::fit::fit;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// What the MLIR-AIE toolchain builds from a design: buffers, locks, buffer descriptors, channels and flows
 ///
-/// A design with errors is lowered too, to be looked at; the errors go to stderr and the exit code is 1.
+/// A design with errors, or whose code does not fit, is lowered too, to be looked at; what is wrong goes to stderr and
+/// the exit code is 1.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Name of the design, as `kiln list --designs` prints it, or a file of MLIR at the level of object FIFOs
@@ -47,8 +50,12 @@ pub fn lower(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         Mode::Static => LowerMode::Static,
     };
     let (lowered, errors) = match verify(design.clone(), &device) {
-        Ok(verified) => (lower_verified(&verified, &device, mode)?, None),
-        Err(errors) => (preview(&design, &device, mode), Some(errors)),
+        Ok(verified) => {
+            let budget = fit(&design, &device, Compiler::default());
+            let over = (!budget.fits).then(|| budget.to_string());
+            (lower_verified(&verified, &device, mode)?, over)
+        }
+        Err(errors) => (preview(&design, &device, mode), Some(errors.to_string())),
     };
     let lowered = LoweredJson::new(&design, &lowered, mode);
     if args.json {
@@ -82,7 +89,12 @@ fn print_tile(place: &str, tile: &TileJson, out: &mut dyn Write) -> io::Result<(
         None => writeln!(out, "tile ({place})")?,
     }
     for b in &tile.buffers {
-        writeln!(out, "  buffer {:#07x}  bank {}  {:>6} B  {}", b.address, b.bank, b.bytes, b.name)?;
+        let made = if b.name.starts_with("_anonymous") {
+            "  (positions of FIFOs, made by the toolchain)"
+        } else {
+            ""
+        };
+        writeln!(out, "  buffer {:#07x}  bank {}  {:>6} B  {}{made}", b.address, b.bank, b.bytes, b.name)?;
     }
     for lock in &tile.locks {
         writeln!(out, "  lock {:>2} = {:<2}  {}", lock.id, lock.init, lock.name)?;

@@ -14,9 +14,10 @@ pub mod validate;
 pub mod view;
 
 use anyhow::{Context, Result, anyhow, bail};
+use kiln::artifacts::as_emitted;
 use kiln::dsl::array::Design;
 use kiln::dsl::device::Device;
-use kiln::dsl::emit::{design_of_mlir, parse_mlir};
+use kiln::dsl::emit::{MlirDesign, design_of_mlir, parse_mlir};
 use kiln::dsl::files::{Output, are_one, read_text};
 use kiln::kernels::designs;
 use kiln::sim::report::Bottleneck;
@@ -25,10 +26,17 @@ use serde::Serialize;
 use std::fmt;
 use std::path::Path;
 
-/// The design of a name, in the tile shapes for a device.
+/// The design of a name, in the tile shapes for a device and as it is emitted.
 fn design(name: &str, device: &Device) -> Result<Design> {
-    designs::find_for(name, device)?
-        .ok_or_else(|| anyhow!("no design is named \"{name}\"\nhelp: `kiln list --designs` prints the names"))
+    let design = designs::find_for(name, device)?.ok_or_else(|| {
+        anyhow!("no design is named \"{name}\"\nhelp: `kiln list --designs` prints the names")
+    })?;
+    Ok(as_emitted(&design, device))
+}
+
+/// Whether a name is that of a file of MLIR.
+fn is_file(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|e| e == "mlir")
 }
 
 /// Bytes of the longest MLIR file that is read: far beyond a design of object FIFOs.
@@ -36,14 +44,24 @@ const LONGEST_MLIR_BYTES: u64 = 16 << 20;
 
 /// The design of a name, or of a file that ends in `.mlir`.
 fn design_or_file(name: &str, device: &Device) -> Result<Design> {
+    if is_file(name) { file_design(name, device).map(|(_, design)| design) } else { design(name, device) }
+}
+
+/// The design of a file, and the text as it was read. What the toolchain adds to it is told on standard error.
+fn file_design(name: &str, device: &Device) -> Result<(MlirDesign, Design)> {
     let path = Path::new(name);
-    if path.extension().is_none_or(|e| e != "mlir") {
-        return design(name, device);
-    }
     let text = read_text(path, "a design in MLIR", LONGEST_MLIR_BYTES)?;
     let parsed = parse_mlir(&text).with_context(|| format!("{name}: no design of the subset"))?;
     let stem = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
-    design_of_mlir(&parsed, &stem, device).with_context(|| format!("{name}: no design"))
+    let design = design_of_mlir(&parsed, &stem, device).with_context(|| format!("{name}: no design"))?;
+    for (line, fifo) in parsed.tokens_given(device) {
+        eprintln!(
+            "note: {stem}.mlir:{}: the copy of @{fifo} drains without issue_token; the toolchain's stream issues a token for it, \
+             and so does this one",
+            line.0
+        );
+    }
+    Ok((parsed, design))
 }
 
 /// The device of a name, or of a file with a description.

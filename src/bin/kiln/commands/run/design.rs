@@ -1,12 +1,16 @@
 //! One design on the simulated array.
 
 use super::DesignArgs;
-use crate::commands::{TraceFile, Wait, check_outputs, claim, design as find, device};
+use crate::commands::{TraceFile, Wait, check_outputs, claim, design as find, device, file_design};
 use anyhow::{Result, anyhow, bail};
-use kiln::dsl::array::Design;
-use kiln::dsl::device::{Device, Profile};
+use kiln::dsl::array::{Design, verify};
+use kiln::dsl::device::{Compiler, Device, Profile, TileKind};
 use kiln::dsl::files::{self, Output};
+use kiln::dsl::sequence::Command;
+use kiln::fit::fit;
+use kiln::kernels::case::{Data, Source};
 use kiln::kernels::designs;
+use kiln::models::{self, BlackBoxes};
 use kiln::runner::SimRunner;
 use kiln::sim::array::SimOptions;
 use kiln::sim::report::{Checked, SimReport};
@@ -26,7 +30,77 @@ const LONGEST_INPUT_BYTES: u64 = 1 << 24;
 /// When an option does not fit the design, a file cannot be read or written, or the simulation finds a fault.
 pub fn run(name: &str, seed: u64, args: &DesignArgs, out: &mut dyn Write) -> Result<ExitCode> {
     let device = device(args.device.as_deref().unwrap_or("npu1"))?;
-    let design = &find(name, &device)?;
+    let design = find(name, &device)?;
+    let host = designs::inputs(&design, &device, seed)?
+        .ok_or_else(|| anyhow!("design {} has no example data", design.name))?;
+    simulate(&Subject { design, device, boxes: BlackBoxes::default(), whole: true }, host, seed, args, out)
+}
+
+/// Simulates the design of a file of MLIR, its functions as the kernels of their names or as `--model` says.
+///
+/// # Errors
+/// As [`run`], and when the file is not in the subset or a function has no model.
+pub fn run_file(name: &str, seed: u64, args: &DesignArgs, out: &mut dyn Write) -> Result<ExitCode> {
+    let device = device(args.device.as_deref().unwrap_or("npu1"))?;
+    let (text, mut design) = file_design(name, &device)?;
+    let boxes = models::give(&mut design, &args.model)?;
+    let lines: Vec<String> = text.left_out().iter().map(|line| line.0.to_string()).collect();
+    if !lines.is_empty() {
+        let list = lines.join(", ");
+        eprintln!(
+            "note: {name}: what cores compute themselves is left out of bits and time, in lines {list}"
+        );
+    }
+    if !boxes.is_empty() {
+        eprintln!("note: {name}: black boxes, which compute nothing: {boxes}");
+    }
+    let mut random = Source::new(seed, Data::Random);
+    let read = |at: usize| {
+        design.sequence.commands.iter().any(|command| match command {
+            Command::Copy { buffer, fifo, .. } if buffer.index() == at => {
+                device.tile_kind(design.fifo(*fifo).producer) == Some(TileKind::Shim)
+            }
+            _ => false,
+        })
+    };
+    let buffers = design.sequence.buffers.iter().enumerate();
+    let host = buffers.map(|(at, buffer)| {
+        let bytes = usize::try_from(buffer.ty.bytes()).unwrap_or(usize::MAX);
+        if bytes > LONGEST_BUFFER_BYTES {
+            bail!("{name}: host buffer {} has {bytes} B, the most is {LONGEST_BUFFER_BYTES} B", buffer.name);
+        }
+        let byte = || u8::try_from(random.number(0, 255)).unwrap_or_default();
+        Ok(if read(at) { std::iter::repeat_with(byte).take(bytes).collect() } else { vec![0; bytes] })
+    });
+    let host = host.collect::<Result<Vec<Vec<u8>>>>()?;
+    simulate(&Subject { design, device, boxes, whole: lines.is_empty() }, host, seed, args, out)
+}
+
+/// Bytes of the largest host buffer of a file that is simulated.
+const LONGEST_BUFFER_BYTES: usize = 1 << 30;
+
+/// What is simulated.
+struct Subject {
+    design: Design,
+    device: Device,
+    boxes: BlackBoxes,
+    /// Whether all that its cores do is simulated: else what they write is not known.
+    whole: bool,
+}
+
+fn simulate(
+    subject: &Subject,
+    host: Vec<Vec<u8>>,
+    seed: u64,
+    args: &DesignArgs,
+    out: &mut dyn Write,
+) -> Result<ExitCode> {
+    let Subject { design, device, boxes, whole } = subject;
+    let budget = fit(design, device, Compiler::default());
+    if !budget.over.is_empty() && budget.wrong.is_empty() {
+        verify(design.clone(), device)?;
+        bail!("{budget}");
+    }
     let profile_name = args.profile.clone().unwrap_or_else(|| device.default_profile().to_owned());
     let profile = device.profile(&profile_name)?;
     let inputs: Vec<&Path> = args.input.iter().map(|i| i.1.as_path()).collect();
@@ -34,15 +108,15 @@ pub fn run(name: &str, seed: u64, args: &DesignArgs, out: &mut dyn Write) -> Res
     let outputs: Vec<(&str, &Path)> =
         named.chain(args.trace.as_deref().map(|path| ("the trace", path))).collect();
     check_outputs(&outputs, &inputs)?;
-    let mut host = host_buffers(design, &device, seed, args)?;
+    let mut host = host_buffers(design, host, args)?;
     let mut results = Vec::new();
     for (name, path) in &args.output {
         results.push((buffer(design, name)?, Output::create(path)?));
     }
     let [trace] = claim([("the trace", args.trace.as_deref())], &inputs)?;
     let trace_events = if args.trace.is_some() { args.trace_events } else { 0 };
-    let options = SimOptions { trace_events, hazards: true, ..SimOptions::default() };
-    let mut runner = SimRunner::new(&device, profile).with_options(options);
+    let options = SimOptions { trace_events, hazards: *whole, ..SimOptions::default() };
+    let mut runner = SimRunner::new(device, profile).with_options(options).with_black_boxes(boxes.clone());
     let report = runner.dispatch(design, &mut host)?;
     for (at, output) in results {
         output.write(|file| file.write_all(&host[at]))?;
@@ -52,7 +126,7 @@ pub fn run(name: &str, seed: u64, args: &DesignArgs, out: &mut dyn Write) -> Res
         let trace = Perfetto::new(&device.name, [run]);
         output.write(|file| Ok(serde_json::to_writer(file, &trace)?))?;
     }
-    let summary = Summary::new(design, seed, &device, (&profile_name, profile), &report, args);
+    let summary = Summary::new(design, seed, device, (&profile_name, profile), &report, args);
     if args.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&summary)?)?;
     } else {
@@ -70,10 +144,8 @@ fn buffer(design: &Design, name: &str) -> Result<usize> {
     })
 }
 
-/// The bytes of all host buffers before the run.
-fn host_buffers(design: &Design, device: &Device, seed: u64, args: &DesignArgs) -> Result<Vec<Vec<u8>>> {
-    let mut host = designs::inputs(design, device, seed)?
-        .ok_or_else(|| anyhow!("design {} has no example data", design.name))?;
+/// The bytes of all host buffers before the run: those given, or of files.
+fn host_buffers(design: &Design, mut host: Vec<Vec<u8>>, args: &DesignArgs) -> Result<Vec<Vec<u8>>> {
     for (name, path) in &args.input {
         let at = buffer(design, name)?;
         let bytes = files::read(path, "a host buffer", (host[at].len() as u64).max(LONGEST_INPUT_BYTES))?;
@@ -110,6 +182,8 @@ struct Summary {
     bottlenecks: Vec<Wait>,
     /// Whether all accesses to memory were checked.
     accesses_checked: bool,
+    #[serde(skip)]
+    checked: Checked,
     trace: Option<TraceFile>,
 }
 
@@ -171,6 +245,7 @@ impl Summary {
             cores: cores.collect(),
             bottlenecks: report.bottlenecks.iter().map(Wait::from).collect(),
             accesses_checked: report.checked == Checked::Fully,
+            checked: report.checked,
             trace,
         }
     }
@@ -206,17 +281,16 @@ impl fmt::Display for Summary {
         for wait in &self.bottlenecks {
             writeln!(f, "{}", wait.text)?;
         }
-        if self.accesses_checked {
-            writeln!(
-                f,
+        let checked = match self.checked {
+            Checked::Fully => {
                 "every access to memory was checked: ordered, inside its buffer, of bytes that were written"
-            )?;
-        } else {
-            writeln!(
-                f,
+            }
+            Checked::Partly => {
                 "accesses to memory were checked only in part: their histories differ in too many places"
-            )?;
-        }
+            }
+            Checked::No => "accesses to memory were not checked: not all that writes it was simulated",
+        };
+        writeln!(f, "{checked}")?;
         if let Some(trace) = &self.trace {
             write!(f, "{trace}")?;
         }

@@ -5,8 +5,10 @@ mod kernel;
 
 pub(super) use kernel::kernel_args;
 
+use crate::commands::is_file;
 use anyhow::{Result, bail};
 use kiln::kernels::{catalogue, designs};
+use kiln::models::Model;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,8 +23,9 @@ use std::process::ExitCode;
 /// races and for bytes that nothing has written. The exit code is 1 when the design deadlocks or a check fails.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Name of a kernel or design, as `kiln list` and `kiln list --designs` print it
-    #[arg(value_name = "KERNEL|DESIGN")]
+    /// Name of a kernel or design, as `kiln list` and `kiln list --designs` print it, or a file of MLIR at the level of
+    /// object FIFOs, whose functions are simulated as the kernels of their names
+    #[arg(value_name = "KERNEL|DESIGN|FILE.mlir")]
     name: String,
     /// Seed of the data
     #[arg(long, default_value_t = 0)]
@@ -47,6 +50,10 @@ struct DesignArgs {
     /// File to write a host buffer to afterwards; may be given more than once
     #[arg(long, value_name = "BUFFER=FILE", value_parser = buffer_file)]
     output: Vec<(String, PathBuf)>,
+    /// How a function of a file is simulated: as another kernel of `kiln list`, or as a black box of so many cycles, which
+    /// leaves what it writes as it was; may be given more than once
+    #[arg(long, value_name = "FUNCTION=KERNEL|CYCLES", value_parser = function_model)]
+    model: Vec<(String, Model)>,
     /// File for a trace that Perfetto (ui.perfetto.dev) and Chrome show
     #[arg(long, value_name = "F.json")]
     trace: Option<PathBuf>,
@@ -67,6 +74,16 @@ fn buffer_file(text: &str) -> Result<(String, PathBuf), String> {
     }
 }
 
+fn function_model(text: &str) -> Result<(String, Model), String> {
+    match text.split_once('=') {
+        Some((function, model)) if !function.is_empty() && !model.is_empty() => {
+            let Ok(model) = model.parse::<Model>();
+            Ok((function.to_owned(), model))
+        }
+        _ => Err("expected FUNCTION=KERNEL or FUNCTION=CYCLES, as in mm=400".to_owned()),
+    }
+}
+
 impl DesignArgs {
     /// The first option given, if any is.
     fn given(&self) -> Option<&'static str> {
@@ -75,6 +92,7 @@ impl DesignArgs {
             ("--profile", self.profile.is_some()),
             ("--input", !self.input.is_empty()),
             ("--output", !self.output.is_empty()),
+            ("--model", !self.model.is_empty()),
             ("--trace", self.trace.is_some()),
             ("--json", self.json),
         ];
@@ -87,6 +105,9 @@ impl DesignArgs {
 /// # Errors
 /// When there is nothing of that name, an option does not fit, or the run fails.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
+    if is_file(&args.name) {
+        return design::run_file(&args.name, args.seed, &args.design, out);
+    }
     if let Some(entry) = catalogue::find(&args.name) {
         if let Some(option) = args.design.given() {
             bail!(
@@ -97,6 +118,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
         return kernel::run(&entry, args.seed, out);
     }
     match designs::find(&args.name) {
+        Some(_) if !args.design.model.is_empty() => {
+            bail!("--model is for files of MLIR: the kernels of {} are known", args.name)
+        }
         Some(_) => design::run(&args.name, args.seed, &args.design, out),
         None => bail!(
             "no kernel or design is named \"{}\"\nhelp: `kiln list` and `kiln list --designs` print the names",
