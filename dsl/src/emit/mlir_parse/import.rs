@@ -317,16 +317,16 @@ fn token_given(copy: &MlirCopy, fifo: &Fifo, device: &Device) -> bool {
 impl MlirDesign {
     /// Copies that have no `issue_token` and get a token, by line and FIFO: those of `dma_memcpy_nd` that drain.
     pub fn tokens_given(&self, device: &Device) -> Vec<(MlirLine, &str)> {
-        let given = |step| match step {
-            &MlirStep::Copy(ref copy) => {
+        let given = self.sequence.steps.iter().filter_map(|step| match step {
+            MlirStep::Copy(copy) => {
                 let name = copy.fifo.strip_suffix("_shim_alloc").unwrap_or(&copy.fifo);
                 let drains = |f: &super::MlirFifo| device.tile_kind(f.producer) != Some(TileKind::Shim);
                 let given = copy.id.is_some() && !copy.token && self.fifos.get(name).is_some_and(drains);
                 given.then_some((copy.line, name))
             }
             MlirStep::Wait { .. } => None,
-        };
-        self.sequence.steps.iter().filter_map(given).collect()
+        });
+        given.collect()
     }
 }
 
