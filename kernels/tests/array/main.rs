@@ -6,5 +6,4 @@ mod designs;
 mod encoder;
 mod mel;
 mod mlir_opt;
-mod mlir_round_trip;
 mod runner;
