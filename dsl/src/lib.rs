@@ -1,5 +1,6 @@
-//! Kiln's three IRs, their builders, device descriptions, verifiers, lowering and emitters.
+//! Kiln's three IRs, their builders, device descriptions, verifiers, lowering, emitters, and the files that devices load.
 pub mod array;
+pub mod container;
 pub mod device;
 pub mod emit;
 mod entity;

@@ -1,5 +1,7 @@
 //! What fuzzing starts from and what it once found, run as plain tests: see `fuzz/README.md`.
 
+use kiln_dsl::container::{Cdo, Xclbin, inspect};
+use kiln_dsl::device::Device;
 use kiln_dsl::emit::{decode_insts, insts_from_bytes, parse_mlir};
 use std::path::Path;
 
@@ -32,4 +34,22 @@ fn text_is_a_design_or_an_error_with_a_place() {
             assert!(e.line >= 1 && e.column >= 1, "{name}: {e}");
         }
     }
+}
+
+#[test]
+fn files_are_told_of_or_refused() {
+    let mut told = 0;
+    for (name, bytes) in seeds("inspect") {
+        match inspect(&bytes, Device::npu1()) {
+            Ok(report) => told += usize::from(!report.to_string().is_empty()),
+            Err(e) => assert!(!e.to_string().is_empty(), "{name}"),
+        }
+        if let Ok(cdo) = Cdo::read(&bytes) {
+            assert_eq!(cdo.to_bytes(), bytes, "{name}");
+        }
+        if let Ok(xclbin) = Xclbin::read(&bytes) {
+            assert_eq!(xclbin.to_bytes(), bytes, "{name}");
+        }
+    }
+    assert!(told >= 3, "{told}");
 }

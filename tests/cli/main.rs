@@ -9,6 +9,7 @@ mod encode_errors;
 mod files;
 mod fit;
 mod hwrun_encode;
+mod inspect;
 mod insts;
 mod kernels;
 mod lower;

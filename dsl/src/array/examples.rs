@@ -11,14 +11,19 @@ use std::sync::Arc;
 /// `$KILN_SHARED/data/mlir`, or `../shared/data/mlir` next to the workspace; `None` (said on stderr)
 /// when it is not there.
 pub(crate) fn shared_mlir() -> Option<PathBuf> {
+    shared("data/mlir")
+}
+
+/// A file or folder of the reference data, found like [`shared_mlir`].
+pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     let shared = std::env::var_os("KILN_SHARED").map_or_else(|| workspace.join("../shared"), PathBuf::from);
-    let folder = shared.join("data/mlir");
-    if !folder.is_dir() {
-        eprintln!("skipped: {} is not there (set KILN_SHARED)", folder.display());
+    let found = shared.join(path);
+    if !found.exists() {
+        eprintln!("skipped: {} is not there (set KILN_SHARED)", found.display());
         return None;
     }
-    Some(folder)
+    Some(found)
 }
 
 /// A parameter of a kernel without a body.

@@ -5,6 +5,7 @@ use super::SCHEMA_VERSION;
 use super::check::join;
 use super::error::{Problem, ProblemKind};
 use super::node::{Entry, Node, Value};
+use super::schema::SwitchBundle;
 use crate::kernel::ops::LatencyClass;
 use indexmap::IndexSet;
 
@@ -18,6 +19,7 @@ pub(super) fn check(root: &Node, out: &mut Vec<Problem>) {
     latency_classes(root, out);
     ports(root, out);
     shim_ports(root, out);
+    port_order(root, out);
     profiles(root, out);
     sources(root, out);
 }
@@ -103,6 +105,11 @@ const RANGES: &[(&str, f64, f64)] = &[
     ("registers.*.bd_words", 1.0, BYTE),
     ("registers.*.channel_step_bytes", 1.0, WORD),
     ("registers.*.lock_step_bytes", 1.0, WORD),
+    ("registers.switch_port_step_bytes", 1.0, WORD),
+    ("registers.switch_slots", 1.0, BYTE),
+    ("registers.switch_slot_step_bytes", 1.0, WORD),
+    ("instructions.token_arbiter", 0.0, 7.0),
+    ("instructions.token_selection", 0.0, 3.0),
     ("instructions.device_generation", 0.0, BYTE),
     ("instructions.format_major", 0.0, BYTE),
     ("instructions.format_minor", 0.0, BYTE),
@@ -389,6 +396,16 @@ fn shim_ports(root: &Node, out: &mut Vec<Problem>) {
             report(root, &path, ProblemKind::Exceeds { what: "the last south port", limit, got }, out);
         }
     }
+}
+
+/// The order of a switch's ports names every bundle once.
+fn port_order(root: &Node, out: &mut Vec<Problem>) {
+    let path = "registers.switch_port_order";
+    let Some(Value::List(items)) = value(root, path).map(|v| &v.value) else { return };
+    let named: IndexSet<&str> = items.iter().filter_map(Node::as_text).collect();
+    let all = SwitchBundle::NAMES.len() as u64;
+    differ(root, path, "the number of bundles, each once", all, items.len() as u64, out);
+    differ(root, path, "the number of different bundles", all, named.len() as u64, out);
 }
 
 fn profiles(root: &Node, out: &mut Vec<Problem>) {

@@ -13,23 +13,27 @@
 //! of the same schema and refuses it with the list of everything that is wrong, each with line and
 //! column. A file that begins with `extends: npu1` says only what differs.
 
+mod addresses;
 mod banks;
 mod check;
 mod compiler;
 mod consistency;
 mod error;
 mod extends;
+pub(crate) mod fields;
 mod node;
+pub(crate) mod registers;
 mod schema;
 mod sourced;
 
+pub use addresses::{PortSide, SwitchPort};
 pub use banks::BankMap;
 pub use compiler::{Compiler, UnknownCompiler};
 pub use error::{DeviceError, Problem, ProblemKind};
 pub use schema::{
     CascadeDirection, ControllerTiming, CoreTile, CoreTiming, DmaTiming, Geometry, Host, Instructions,
-    LockTiming, MacsPerCycle, MemTile, Neighbour, Profile, Registers, ShimTile, StreamTiming, SwitchPorts,
-    TileDma, TileRegisters,
+    LockTiming, MacsPerCycle, MemTile, Neighbour, Profile, Registers, ShimTile, StreamTiming, SwitchBundle,
+    SwitchPorts, TileDma, TileRegisters,
 };
 pub use sourced::{Confidence, Sourced};
 

@@ -92,6 +92,47 @@ impl Check for CascadeDirection {
     }
 }
 
+/// A group of ports of a stream switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SwitchBundle {
+    /// The core.
+    Core,
+    /// The tile's DMA channels.
+    Dma,
+    /// The tile's control port.
+    Control,
+    /// The switch's FIFO.
+    Fifo,
+    /// The tile below; at the shim, its DMA and the host interconnect.
+    South,
+    /// The tile on the left.
+    West,
+    /// The tile above.
+    North,
+    /// The tile on the right.
+    East,
+    /// The trace units.
+    Trace,
+}
+
+impl SwitchBundle {
+    /// All of them, by the names that a description has.
+    pub const NAMES: [&'static str; 9] =
+        ["core", "dma", "control", "fifo", "south", "west", "north", "east", "trace"];
+
+    /// Its name in a description.
+    pub const fn name(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
+}
+
+impl Check for SwitchBundle {
+    fn check(node: &Node, _: Mark, path: &str, out: &mut Vec<Problem>) {
+        word(node, path, &SwitchBundle::NAMES, out);
+    }
+}
+
 section! {
     /// The array of tiles.
     Geometry {
@@ -493,6 +534,12 @@ section! {
         locks_address: u32,
         /// From one lock to the next.
         lock_step_bytes: u32,
+        /// Where the tile's own memory begins in the addresses of its BDs.
+        dma_memory_address: u32,
+        /// Number of the tile's lock 0 in its BDs.
+        dma_first_lock: u32,
+        /// Configuration of master 0 of the stream switch.
+        switch_address: u32,
     }
 }
 
@@ -507,6 +554,28 @@ section! {
         program_memory_address: u32,
         /// Control register of a core: bit 0 enables, bit 1 resets.
         core_control_address: u32,
+        /// Where a core's cascade comes from and goes.
+        core_cascade_address: u32,
+        /// Data memory of a core or mem tile.
+        data_memory_address: u32,
+        /// From master 0 of a stream switch to slave 0.
+        switch_slaves_offset_bytes: u32,
+        /// From master 0 of a stream switch to slot 0 of slave 0.
+        switch_slots_offset_bytes: u32,
+        /// From one master or slave to the next.
+        switch_port_step_bytes: u32,
+        /// Slots of a slave, which sort its packets.
+        switch_slots: u32,
+        /// From one slot to the next; those of all slaves follow each other.
+        switch_slot_step_bytes: u32,
+        /// What the south inputs of a shim's switch come from.
+        shim_mux_address: u32,
+        /// What the south outputs of a shim's switch go to.
+        shim_demux_address: u32,
+    }
+    lists {
+        /// Order in which the bundles of a switch are numbered, masters and slaves alike.
+        switch_port_order: SwitchBundle,
     }
     sections {
         /// Compute tiles.
@@ -536,6 +605,12 @@ section! {
         axi_cache: u32,
         /// Burst of a shim BD that does not ask for another.
         burst_bytes: u32,
+        /// South output of a shim's switch that leads tokens to the controller.
+        token_switch_port: u32,
+        /// Arbiter of a shim's switch that tokens pass.
+        token_arbiter: u32,
+        /// Selection of that arbiter.
+        token_selection: u32,
     }
     lists {
         /// Controller id that the tokens of a tile carry, by row.

@@ -5,18 +5,17 @@
 //! channel's task queue. A wait becomes a sync. [`decode_insts`] reads such a stream back.
 
 mod decode;
-mod fields;
 mod text;
 
 pub use decode::{DecodeError, decode_insts, insts_from_bytes};
 
 use crate::array::lowered::{Channel, Direction, Lowered};
 use crate::array::{Design, FifoId, Tile};
-use crate::device::{Device, TileKind, TileRegisters};
+use crate::device::fields::{CONTROLLER_ID, Field, QUEUE_BD, QUEUE_REPEATS, QUEUE_TOKEN, shim_bd};
+use crate::device::{Device, TileKind};
 use crate::kernel::Loc;
 use crate::sequence::{Command, HostBufferId};
 use crate::verified::Verified;
-use fields::{CONTROLLER_ID, Field, QUEUE_BD, QUEUE_REPEATS, QUEUE_TOKEN, shim_bd};
 use thiserror::Error;
 
 /// What the first word of an instruction says (mlir-aie `include/aie/Runtime/TxnEncoding.h`).
@@ -315,11 +314,6 @@ impl Emitter<'_> {
         self.lowered.shim_channels.get(&fifo).copied().ok_or_else(missing)
     }
 
-    fn address(&self, tile: Tile, offset: u32) -> u32 {
-        let r = &self.device.registers;
-        u32::from(tile.col) << r.column_shift() | u32::from(tile.row) << r.row_shift() | offset
-    }
-
     fn fits(&self, copy: &Copy<'_>, what: &'static str, got: u64, max: u64) -> Result<u32, InstsError> {
         match u32::try_from(got) {
             Ok(value) if got <= max => Ok(value),
@@ -343,10 +337,10 @@ impl Emitter<'_> {
         let words = self.bd(copy)?;
         let patched = bd_address + 4 * regs.bd_address_word();
         let (argument, offset_bytes) = (copy.buffer.0, self.offset(copy)?);
-        let (address, patched) = (self.address(tile, bd_address), self.address(tile, patched));
+        let (address, patched) = (self.device.address(tile, bd_address), self.device.address(tile, patched));
         self.ops.push(Inst::BlockWrite { address, tile: None, words });
         self.ops.push(Inst::Patch { address: patched, argument, offset_bytes });
-        let control = self.address(tile, control_address(regs, channel));
+        let control = self.device.address(tile, regs.control_address(channel));
         if copy.token {
             let ids = self.device.instructions.token_controller_ids();
             let none = || InstsError::NoControllerId { device: self.device.name.clone(), row: tile.row };
@@ -412,15 +406,6 @@ impl Emitter<'_> {
         let room = u64::from(u32::MAX - base);
         Ok(base + self.fits(copy, "the offset into the buffer in bytes", at.saturating_mul(elem), room)?)
     }
-}
-
-/// Address in a tile of a channel's control register.
-fn control_address(regs: &TileRegisters, channel: Channel) -> u32 {
-    let first = match channel.direction {
-        Direction::S2mm => regs.s2mm_control_address(),
-        Direction::Mm2s => regs.mm2s_control_address(),
-    };
-    first + u32::from(channel.index) * regs.channel_step_bytes()
 }
 
 impl Insts {

@@ -3,7 +3,9 @@
 mod commands;
 
 use clap::{Parser, Subcommand};
-use commands::{asm, emit, encode, fit, insts, list, lower, numerics, quantize, run, validate, view};
+use commands::{
+    asm, emit, encode, fit, inspect, insts, list, lower, numerics, quantize, run, validate, view,
+};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -23,6 +25,7 @@ enum Command {
     Emit(emit::Args),
     Fit(fit::Args),
     Insts(insts::Args),
+    Inspect(inspect::Args),
     Lower(lower::Args),
     View(view::Args),
     Validate(validate::Args),
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Command::Emit(args) => emit::emit(args, &mut out),
         Command::Fit(args) => fit::fit(args, &mut out),
         Command::Insts(args) => insts::insts(args, &mut out),
+        Command::Inspect(args) => inspect::inspect(args, &mut out),
         Command::Lower(args) => lower::lower(args, &mut out),
         Command::View(args) => view::view(args, &mut out),
         Command::Validate(args) => validate::validate(args, &mut out),

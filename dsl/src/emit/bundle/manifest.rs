@@ -25,6 +25,11 @@ impl Sha {
         Sha(Sha256::digest(bytes).into())
     }
 
+    /// Its 32 bytes.
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Of a list of named byte strings: names, lengths and contents all count.
     pub fn of_parts<'a>(parts: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Sha {
         let mut digest = Sha256::new();

@@ -4,7 +4,7 @@
 use super::{HEADER_WORDS, Inst, Insts, InstsHeader, opcode};
 use crate::array::Tile;
 use crate::array::lowered::{Channel, Direction};
-use crate::device::{Device, TileKind};
+use crate::device::Device;
 use thiserror::Error;
 
 /// Why words are no instruction stream. Positions are in words from the start of the stream.
@@ -453,80 +453,8 @@ impl Reader<'_> {
         if !address.is_multiple_of(4) {
             return Err(DecodeError::Misaligned { at, address });
         }
-        let (tile, _) = place(self.device, address);
+        let (tile, _) = self.device.place(address);
         self.inside(at, tile)?;
         Ok(tile)
     }
-}
-
-/// The tile of an address, and the address in the tile.
-pub(super) fn place(device: &Device, address: u32) -> (Tile, u32) {
-    let r = &device.registers;
-    let rows = (1 << (r.column_shift() - r.row_shift())) - 1;
-    // A row has at most `column_shift - row_shift` bits and a column those above: both fit a byte on
-    // AIE2 (5 and 7 bits); on another device a wider one saturates and is outside the partition.
-    let byte = |v: u32| u8::try_from(v).unwrap_or(u8::MAX);
-    let tile = Tile::new(byte(address >> r.column_shift()), byte(address >> r.row_shift() & rows));
-    (tile, address & ((1 << r.row_shift()) - 1))
-}
-
-/// What kind of register stands at an address of a tile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Register {
-    /// Word `word` of BD `bd`.
-    Bd { bd: u32, word: u32 },
-    /// Control of a channel.
-    Control(Channel),
-    /// Task queue of a channel.
-    Queue(Channel),
-    /// Value of a lock.
-    Lock(u32),
-    /// Byte of data memory.
-    Data(u32),
-    /// Byte of a core's program.
-    Program(u32),
-    /// Control of a core.
-    CoreControl,
-}
-
-/// What stands at an address of a tile of a kind; `None` when it is not a register this crate writes
-/// or that streams are known to write.
-pub(super) fn register(device: &Device, kind: TileKind, address: u32) -> Option<Register> {
-    let (r, dma, all) = (device.tile_registers(kind), device.tile_dma(kind), &device.registers);
-    let nth = |first: u32, step: u32, count: u32| {
-        let distance = address.checked_sub(first)?;
-        (distance / step < count).then_some((distance / step, distance % step))
-    };
-    if let Some((bd, byte)) = nth(r.bds_address(), r.bd_step_bytes(), dma.bds()) {
-        return (byte / 4 < r.bd_words()).then_some(Register::Bd { bd, word: byte / 4 });
-    }
-    let both = [
-        (Direction::S2mm, r.s2mm_control_address(), dma.s2mm_channels()),
-        (Direction::Mm2s, r.mm2s_control_address(), dma.mm2s_channels()),
-    ];
-    for (direction, first, channels) in both {
-        if let Some((index, byte)) = nth(first, r.channel_step_bytes(), channels) {
-            let channel = Channel { direction, index: index as u8 };
-            return match byte {
-                0 => Some(Register::Control(channel)),
-                _ if byte == r.task_queue_offset_bytes() => Some(Register::Queue(channel)),
-                _ => None,
-            };
-        }
-    }
-    if let Some((lock, byte)) = nth(r.locks_address(), r.lock_step_bytes(), dma.locks()) {
-        return (byte == 0).then_some(Register::Lock(lock));
-    }
-    if address < device.tile_memory_bytes(kind) {
-        return Some(Register::Data(address));
-    }
-    if kind == TileKind::Core {
-        if let Some((byte, _)) = nth(all.program_memory_address(), 1, device.core.program_memory_bytes()) {
-            return Some(Register::Program(byte));
-        }
-        if address == all.core_control_address() {
-            return Some(Register::CoreControl);
-        }
-    }
-    None
 }

@@ -190,7 +190,7 @@ fn arbitrary_inst() -> impl Strategy<Value = Inst> {
     prop_oneof![
         (any_address.clone(), any::<u32>()).prop_map(|(address, value)| Inst::Write { address, value }),
         (any_address.clone(), any::<bool>(), words).prop_map(|(address, stated, words)| {
-            let (tile, _) = decode::place(Device::npu1(), address);
+            let (tile, _) = Device::npu1().place(address);
             let tile = Some(tile).filter(|&t| stated && t != Tile::new(0, 0));
             Inst::BlockWrite { address, tile, words }
         }),

@@ -1,13 +1,13 @@
 //! An instruction stream in words, for people: one line per operation, with tile and register, and
 //! the fields of BDs that are not zero. Register and field names are AM025's.
 
-use super::decode::{Register, place, register};
-use super::fields::{
-    CONTROLLER_ID, Field, QUEUE_BD, QUEUE_BD_MEM, QUEUE_REPEATS, QUEUE_TOKEN, Shown, bd_fields,
-};
 use super::{HEADER_WORDS, Inst, Insts, InstsHeader};
 use crate::array::lowered::{Channel, Direction};
-use crate::device::{Device, TileKind};
+use crate::device::fields::{
+    CONTROLLER_ID, Field, QUEUE_BD, QUEUE_BD_MEM, QUEUE_REPEATS, QUEUE_TOKEN, Shown, bd_fields,
+};
+use crate::device::registers::{Register, register};
+use crate::device::{Device, PortSide, TileKind};
 use std::fmt;
 
 impl fmt::Display for Insts {
@@ -154,14 +154,14 @@ fn channel_name(channel: Channel) -> String {
 
 /// The tile, its kind and the register of an address.
 fn named(device: &Device, address: u32) -> (crate::array::Tile, Option<TileKind>, Option<Register>) {
-    let (tile, offset) = place(device, address);
+    let (tile, offset) = device.place(address);
     let kind = device.tile_kind(tile);
     (tile, kind, kind.and_then(|kind| register(device, kind, offset)))
 }
 
 fn register_name(device: &Device, address: u32) -> String {
     let (tile, kind, register) = named(device, address);
-    let (_, offset) = place(device, address);
+    let (_, offset) = device.place(address);
     let queue = if kind == Some(TileKind::Shim) { "Task_Queue" } else { "Start_Queue" };
     let channel = |c: Channel| format!("DMA_{}", channel_name(c).replace(' ', "_"));
     let name = match register {
@@ -172,6 +172,20 @@ fn register_name(device: &Device, address: u32) -> String {
         Some(Register::Data(byte)) => format!("data memory byte {byte:#x}"),
         Some(Register::Program(byte)) => format!("program memory byte {byte:#x}"),
         Some(Register::CoreControl) => "Core_Control".to_owned(),
+        Some(Register::Cascade) => "Accumulator_Control".to_owned(),
+        Some(Register::Switch(side, number)) => {
+            let port = kind.and_then(|kind| device.switch_ports(kind, side).nth(number as usize));
+            let side = if side == PortSide::Master { "Master" } else { "Slave" };
+            let port = port.map_or_else(|| number.to_string(), |p| p.to_string().replace(' ', "_"));
+            format!("Stream_Switch_{side}_Config_{port}")
+        }
+        Some(Register::Slot { slave, slot }) => {
+            let port = kind.and_then(|kind| device.switch_ports(kind, PortSide::Slave).nth(slave as usize));
+            let port = port.map_or_else(|| slave.to_string(), |p| p.to_string().replace(' ', "_"));
+            format!("Stream_Switch_Slave_{port}_Slot{slot}")
+        }
+        Some(Register::ShimMux) => "Mux_Config".to_owned(),
+        Some(Register::ShimDemux) => "Demux_Config".to_owned(),
         None => format!("register {offset:#07x}"),
     };
     format!("{} {tile} {name}", kind.map_or("tile", kind_name))

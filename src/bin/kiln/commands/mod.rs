@@ -4,6 +4,7 @@ pub mod asm;
 pub mod emit;
 pub mod encode;
 pub mod fit;
+pub mod inspect;
 pub mod insts;
 pub mod list;
 pub mod lower;

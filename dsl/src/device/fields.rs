@@ -1,11 +1,12 @@
-//! Bit fields of the registers that a stream writes, with the names of AMD AM025 (the AIE-ML register
-//! reference), as `lib/Dialect/AIE/Util/aie_registers_aie2.json` of mlir-aie lists them.
+//! Bit fields of the registers that a stream or a CDO writes, with the names of AMD AM025 (the AIE-ML register
+//! reference), as `lib/Dialect/AIE/Util/aie_registers_aie2.json` of mlir-aie lists them; those of switches, cores and
+//! the shim's multiplexer as `driver/src/global/xaiemlgbl_params.h` of Xilinx/aie-rt 1ad203de has them.
 
-use crate::device::TileKind;
+use super::TileKind;
 
 /// How people read a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(crate) enum Shown {
     /// As it stands.
     Number,
     /// A number of 32-bit words.
@@ -18,7 +19,7 @@ pub(super) enum Shown {
 
 /// Bits of one word of a register block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Field {
+pub(crate) struct Field {
     /// AM025's name.
     pub name: &'static str,
     /// Which word of the block.
@@ -37,13 +38,28 @@ const fn field(word: usize, bit: u32, bits: u32, name: &'static str) -> Field {
 
 impl Field {
     /// Largest value.
-    pub(super) const fn max(self) -> u32 {
+    pub(crate) const fn max(self) -> u32 {
         if self.bits >= 32 { u32::MAX } else { (1 << self.bits) - 1 }
     }
 
     /// Its value in a register block.
-    pub(super) fn get(self, words: &[u32]) -> Option<u32> {
+    pub(crate) fn get(self, words: &[u32]) -> Option<u32> {
         Some(words.get(self.word)? >> self.bit & self.max())
+    }
+
+    /// All its bits, in their place.
+    pub(crate) const fn mask(self) -> u32 {
+        self.max() << self.bit
+    }
+
+    /// Its value in one word.
+    pub(crate) const fn of(self, word: u32) -> u32 {
+        word >> self.bit & self.max()
+    }
+
+    /// A value in its place; bits that it does not have are dropped.
+    pub(crate) const fn at(self, value: u32) -> u32 {
+        (value & self.max()) << self.bit
     }
 
     const fn words(self) -> Field {
@@ -57,18 +73,18 @@ impl Field {
 
 /// `Controller_ID` of a channel's control register. AM025 gives it 8 bits; the toolchain writes the 5
 /// of a packet id (mlir-aie `AIEDmaToNpu.cpp`).
-pub(super) const CONTROLLER_ID: Field = field(0, 8, 5, "Controller_ID");
+pub(crate) const CONTROLLER_ID: Field = field(0, 8, 5, "Controller_ID");
 /// The BD that a write to a task queue starts; 6 bits on mem tiles, where no sequence of ours writes.
-pub(super) const QUEUE_BD: Field = field(0, 0, 4, "Start_BD_ID");
+pub(crate) const QUEUE_BD: Field = field(0, 0, 4, "Start_BD_ID");
 /// The same on mem tiles.
-pub(super) const QUEUE_BD_MEM: Field = field(0, 0, 6, "Start_BD_ID");
+pub(crate) const QUEUE_BD_MEM: Field = field(0, 0, 6, "Start_BD_ID");
 /// Its further runs.
-pub(super) const QUEUE_REPEATS: Field = field(0, 16, 8, "Repeat_Count").less_one();
+pub(crate) const QUEUE_REPEATS: Field = field(0, 16, 8, "Repeat_Count").less_one();
 /// Whether its end issues a token.
-pub(super) const QUEUE_TOKEN: Field = field(0, 31, 1, "Enable_Token_Issue");
+pub(crate) const QUEUE_TOKEN: Field = field(0, 31, 1, "Enable_Token_Issue");
 
 /// Fields that shim BDs have and that a sequence sets.
-pub(super) mod shim_bd {
+pub(crate) mod shim_bd {
     use super::{Field, Shown, field};
 
     /// Words of the block.
@@ -181,8 +197,69 @@ const CORE_BD: &[Field] = &[
     field(5, 0, 4, "Lock_Acq_ID"),
 ];
 
+/// Resets a DMA channel while it is set.
+pub(crate) const CHANNEL_RESET: Field = field(0, 1, 1, "Reset");
+/// Lets a core run.
+pub(crate) const CORE_ENABLE: Field = field(0, 0, 1, "Enable");
+/// Resets a core while it is set.
+pub(crate) const CORE_RESET: Field = field(0, 1, 1, "Reset");
+/// Where a core's cascade comes from: 0 north, 1 west (aie-rt `XAie_CoreConfigAccumulatorControl`).
+pub(crate) const CASCADE_INPUT: Field = field(0, 0, 1, "Input");
+/// Where a core's cascade goes: 0 south, 1 east.
+pub(crate) const CASCADE_OUTPUT: Field = field(0, 1, 1, "Output");
+
+/// Configuration of the ports of a stream switch.
+pub(crate) mod switch {
+    use super::{Field, field};
+
+    /// The master or slave works.
+    pub(crate) const ENABLE: Field = field(0, 31, 1, "Enable");
+    /// It takes packets, and is not one end of a circuit.
+    pub(crate) const PACKET: Field = field(0, 30, 1, "Packet_Enable");
+    /// Of a master of a circuit: the slave that drives it.
+    pub(crate) const SLAVE: Field = field(0, 0, 7, "Configuration");
+    /// Of a master of packets: its arbiter.
+    pub(crate) const ARBITER: Field = field(0, 0, 3, "Configuration");
+    /// Of a master of packets: the selections of the arbiter that it takes, a bit each.
+    pub(crate) const SELECTIONS: Field = field(0, 3, 4, "Configuration");
+    /// Of a slave's slot: the packet id that it takes.
+    pub(crate) const SLOT_ID: Field = field(0, 24, 5, "ID");
+    /// Which bits of the id count.
+    pub(crate) const SLOT_MASK: Field = field(0, 16, 5, "Mask");
+    /// The slot works.
+    pub(crate) const SLOT_ENABLE: Field = field(0, 8, 1, "Enable");
+    /// The selection of the arbiter.
+    pub(crate) const SLOT_SELECTION: Field = field(0, 4, 2, "Msel");
+    /// The arbiter that gets its packets.
+    pub(crate) const SLOT_ARBITER: Field = field(0, 0, 3, "Arbit");
+}
+
+/// What the shim's multiplexer joins a south port of the switch to: the fabric, its DMA, or the network on chip.
+pub(crate) const SHIM_DMA: u32 = 1;
+
+/// The field of the shim's multiplexer for a south input of the switch.
+pub(crate) const SHIM_MUX: [(u32, Field); 4] = [
+    (2, field(0, 8, 2, "South2")),
+    (3, field(0, 10, 2, "South3")),
+    (6, field(0, 12, 2, "South6")),
+    (7, field(0, 14, 2, "South7")),
+];
+
+/// The field of the shim's demultiplexer for a south output of the switch.
+pub(crate) const SHIM_DEMUX: [(u32, Field); 4] = [
+    (2, field(0, 4, 2, "South2")),
+    (3, field(0, 6, 2, "South3")),
+    (4, field(0, 8, 2, "South4")),
+    (5, field(0, 10, 2, "South5")),
+];
+
+/// A field of a BD of a kind of tile by its name; `None` where that kind has none.
+pub(crate) fn bd_field(kind: TileKind, name: &str) -> Option<Field> {
+    bd_fields(kind).iter().copied().find(|f| f.name == name)
+}
+
 /// The fields of a BD of a kind of tile.
-pub(super) const fn bd_fields(kind: TileKind) -> &'static [Field] {
+pub(crate) const fn bd_fields(kind: TileKind) -> &'static [Field] {
     match kind {
         TileKind::Shim => SHIM_BD,
         TileKind::Mem => MEM_BD,
