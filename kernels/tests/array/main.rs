@@ -2,6 +2,7 @@
 
 mod attention;
 mod budgets;
+mod containers;
 mod designs;
 mod encoder;
 mod mel;
