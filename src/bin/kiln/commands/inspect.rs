@@ -1,9 +1,8 @@
 //! `kiln inspect`: what an xclbin, PDI, CDO, core program or instruction stream says.
 
 use super::device;
-use anyhow::{Context, Result, bail};
-use kiln::dsl::container;
-use std::fs;
+use anyhow::{Context, Result};
+use kiln::dsl::{container, files};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,12 +32,7 @@ pub struct Args {
 pub fn inspect(args: &Args, out: &mut dyn Write) -> Result<ExitCode> {
     let device = device(&args.device)?;
     let path = args.file.display();
-    let read = || format!("{path}: cannot read the file");
-    let bytes = fs::metadata(&args.file).with_context(read)?.len();
-    if bytes > LONGEST_BYTES {
-        bail!("{path}: {bytes} B, expected at most {LONGEST_BYTES} B");
-    }
-    let bytes = fs::read(&args.file).with_context(read)?;
+    let bytes = files::read(&args.file, "a file for the NPU", LONGEST_BYTES)?;
     let report =
         container::inspect(&bytes, &device).with_context(|| format!("{path}: cannot tell what it says"))?;
     if args.json {
