@@ -98,3 +98,6 @@ impl CoreImage {
         self.program.iter().map(|p| p.bytes.len() as u32).sum()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -155,8 +155,8 @@ pub struct CoreReport {
 /// A lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct LockReport {
-    /// Its number, or as a BD says it.
-    pub lock: u32,
+    /// Its number in the tile; those of a mem tile's neighbours are below 0 and beyond its own.
+    pub lock: i64,
     /// Its value, or what is added to it; an acquire of a negative value waits for it.
     pub value: i64,
 }
@@ -332,8 +332,9 @@ fn cdo_report(bytes: &[u8], device: &Device) -> Result<CdoReport, InspectError> 
 }
 
 fn tile_report(state: &ArrayState<'_>, tile: Tile, kind: TileKind) -> TileReport {
-    let lock = |l: super::state::BdLock| LockReport { lock: l.id, value: l.value.into() };
-    let origin = i64::from(state.device().tile_registers(kind).dma_memory_address());
+    let regs = state.device().tile_registers(kind);
+    let (origin, first) = (i64::from(regs.dma_memory_address()), i64::from(regs.dma_first_lock()));
+    let lock = |l: super::state::BdLock| LockReport { lock: i64::from(l.id) - first, value: l.value.into() };
     let bd = |(bd, b): (u32, BdState)| BdReport {
         bd,
         valid: b.valid,
@@ -373,7 +374,7 @@ fn tile_report(state: &ArrayState<'_>, tile: Tile, kind: TileKind) -> TileReport
         locks: state
             .locks(tile)
             .into_iter()
-            .map(|(lock, value)| LockReport { lock, value: value.into() })
+            .map(|(lock, value)| LockReport { lock: lock.into(), value: value.into() })
             .collect(),
         bds: state.bds(tile).into_iter().map(bd).collect(),
         channels: starts.iter().map(channel).collect(),

@@ -133,7 +133,8 @@ impl fmt::Display for PdiReport {
 
 impl fmt::Display for PartitionReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "partition of {} columns, from column {}", self.columns, list(&self.start_columns))?;
+        let columns = if self.columns == 1 { "column" } else { "columns" };
+        writeln!(f, "partition of {} {columns}, from column {}", self.columns, list(&self.start_columns))?;
         for (groups, pdi) in &self.pdis {
             for g in groups {
                 let ids = g.kernel_ids.iter().map(|id| format!("{id:#x}"));

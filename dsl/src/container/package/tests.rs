@@ -133,3 +133,40 @@ fn a_cascade_has_its_directions() {
         assert_eq!((cascade.from, cascade.to), ("north", "south"));
     }
 }
+
+/// A lowering that `lower` does not make: numbers that no field holds, and flows that no switch carries.
+#[test]
+fn what_no_register_holds_is_refused() {
+    let (design, lowered, images) = prepared(examples::relu2(), LowerMode::Dynamic);
+    let refused = |change: &dyn Fn(&mut Lowered)| {
+        let mut changed = lowered.clone();
+        change(&mut changed);
+        configure(&design, &changed, Device::npu1(), &images).expect_err("refused").to_string()
+    };
+    let core = Tile::new(0, 2);
+    let shown = refused(&|l| l.tiles[&core].dma[0].bds[0].len_bytes = 1 << 16);
+    assert_eq!(shown, "design relu2: (0,2), BD 0: Buffer_Length is 16384, at most 16383 fits");
+    let shown = refused(&|l| l.tiles[&core].dma[0].bds[0].acquire.count = 65);
+    assert_eq!(shown, "design relu2: (0,2), BD 0: Lock_Acq_Value is 65, at most 63 fits");
+    let dim = |size, stride| crate::array::Dim { size, stride };
+    let shown = refused(&|l| l.tiles[&core].dma[0].bds[0].dims = vec![dim(1, 4), dim(2048, 1), dim(2048, 1)]);
+    assert_eq!(shown, "design relu2: (0,2), BD 0: D0_Wrap is 512, at most 255 fits");
+    let shown = refused(&|l| l.tiles[&core].dma[0].bds[0].dims = vec![dim(1, 4); 5]);
+    assert!(shown.starts_with("design relu2: (0,2), BD 0: "), "{shown}");
+    let down = |row: u8, channel: u8, to: u8| crate::array::lowered::Flow {
+        from: (Tile::new(0, row), channel),
+        to: vec![(Tile::new(0, 1), to)],
+        fifo: crate::array::FifoId(0),
+    };
+    // Five streams down four ports, in one column.
+    let mut narrow = (*design).clone();
+    narrow.columns = 1;
+    let narrow = Verified::new(narrow);
+    let mut full = lowered.clone();
+    full.flows = (0..5).map(|i| down(2 + i / 2, i % 2, i)).collect();
+    let shown = configure(&narrow, &full, Device::npu1(), &images).expect_err("refused").to_string();
+    assert_eq!(
+        shown,
+        "design relu2: the switch of (0,2) has too few ports south\n  help: `kiln fit relu2` says what needs them"
+    );
+}
