@@ -7,6 +7,7 @@ mod entity;
 pub mod files;
 pub mod fit;
 pub mod kernel;
+pub mod machine;
 pub mod native;
 pub mod num;
 pub mod sequence;

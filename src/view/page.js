@@ -10,13 +10,15 @@ document.querySelectorAll(".timeline").forEach((timeline) => {
     const cycle = (x) => Math.round((x / width) * end).toLocaleString("en-US");
     range.textContent = `cycle ${cycle(from)} to ${cycle(to)}`;
   };
-  const set = (a, b) => {
+  const set = (a, b, gently) => {
     const span = Math.min(width, Math.max(b - a, width / Math.max(end, 1)));
     from = Math.min(Math.max(0, a), width - span);
     to = from + span;
-    if (!asked) { asked = true; requestAnimationFrame(show); }
+    // A wheel or a hand that drags asks more often than the screen is drawn.
+    if (!gently) show();
+    else if (!asked) { asked = true; requestAnimationFrame(show); }
   };
-  const zoom = (factor, at = (from + to) / 2) => set(at - (at - from) * factor, at + (to - at) * factor);
+  const zoom = (factor, at = (from + to) / 2, gently = false) => set(at - (at - from) * factor, at + (to - at) * factor, gently);
   const move = (part) => set(from + (to - from) * part, to + (to - from) * part);
   const actions = { in: () => zoom(0.5), out: () => zoom(2), all: () => set(0, width) };
   timeline.querySelectorAll("button").forEach((b) => b.addEventListener("click", () => actions[b.dataset.do]()));
@@ -26,10 +28,10 @@ document.querySelectorAll(".timeline").forEach((timeline) => {
   });
   for (const svg of drawings) {
     const at = (event) => { const box = svg.getBoundingClientRect(); return from + ((event.clientX - box.left) / box.width) * (to - from); };
-    svg.addEventListener("wheel", (event) => { event.preventDefault(); zoom(event.deltaY > 0 ? 1.25 : 0.8, at(event)); }, { passive: false });
+    svg.addEventListener("wheel", (event) => { event.preventDefault(); zoom(event.deltaY > 0 ? 1.25 : 0.8, at(event), true); }, { passive: false });
     let held = null;
     svg.addEventListener("pointerdown", (event) => { held = at(event); svg.setPointerCapture(event.pointerId); });
-    svg.addEventListener("pointermove", (event) => { if (held !== null) { const by = held - at(event); set(from + by, to + by); } });
+    svg.addEventListener("pointermove", (event) => { if (held !== null) { const by = held - at(event); set(from + by, to + by, true); } });
     svg.addEventListener("pointerup", () => { held = null; });
   }
 });

@@ -3,6 +3,7 @@
 mod asm;
 mod build;
 mod designs;
+mod disasm;
 mod emit;
 mod encode;
 mod encode_errors;

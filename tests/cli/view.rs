@@ -10,16 +10,10 @@ const PROBE: &str = r#"<script>addEventListener("load", () => {
   const timeline = document.querySelector(".timeline"), svg = timeline.querySelector("svg.tracks");
   const span = svg.querySelector(".k0"), width = () => span.getBoundingClientRect().width, before = width();
   timeline.querySelector("button[data-do=in]").click();
-  requestAnimationFrame(() => setTimeout(() => {
-    const button = width() / before;
-    timeline.dispatchEvent(new KeyboardEvent("keydown", { key: "0" }));
-    timeline.dispatchEvent(new KeyboardEvent("keydown", { key: "+" }));
-    timeline.dispatchEvent(new KeyboardEvent("keydown", { key: "+" }));
-    requestAnimationFrame(() => setTimeout(() => {
-      const keys = width() / before, wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
-      document.body.dataset.probe = `button ${button.toFixed(2)} keys ${keys.toFixed(2)} overflow ${wide}`;
-    }));
-  }));
+  const button = width() / before, press = (key) => timeline.dispatchEvent(new KeyboardEvent("keydown", { key }));
+  ["0", "+", "+"].forEach(press);
+  const keys = width() / before, page = document.documentElement, wide = page.scrollWidth - page.clientWidth;
+  document.body.dataset.probe = `button ${button.toFixed(2)} keys ${keys.toFixed(2)} overflow ${wide}`;
 });</script></body>"#;
 
 /// A browser of the Chromium family, if this machine has one.

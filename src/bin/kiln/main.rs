@@ -4,7 +4,7 @@ mod commands;
 
 use clap::{Parser, Subcommand};
 use commands::{
-    asm, emit, encode, fit, inspect, insts, list, lower, numerics, quantize, run, validate, view,
+    asm, disasm, emit, encode, fit, inspect, insts, list, lower, numerics, quantize, run, validate, view,
 };
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -30,6 +30,7 @@ enum Command {
     View(view::Args),
     Validate(validate::Args),
     Asm(asm::Args),
+    Disasm(disasm::Args),
     Numerics(numerics::Args),
     Quantize(quantize::Args),
 }
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Command::View(args) => view::view(args, &mut out),
         Command::Validate(args) => validate::validate(args, &mut out),
         Command::Asm(args) => asm::asm(args, &mut out),
+        Command::Disasm(args) => disasm::disasm(args, &mut out),
         Command::Numerics(args) => numerics::numerics(args, &mut out),
         Command::Quantize(args) => quantize::quantize(args, &mut out),
     };

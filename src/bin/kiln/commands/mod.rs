@@ -1,6 +1,7 @@
 //! The commands, and what they share: names of things become things, or an error that lists the names there are.
 
 pub mod asm;
+pub mod disasm;
 pub mod emit;
 pub mod encode;
 pub mod fit;
