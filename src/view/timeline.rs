@@ -145,15 +145,16 @@ impl Timeline {
             text.small x=(FIGURE.0 - 8.0) y=(axis_y) text-anchor="end" { "cycle" }
         };
         let legend_y = axis_y + 24.0;
+        let entries: Vec<_> = self.legend.iter().filter(|(class, _)| class != "value").collect();
         let legend = html! {
-            @for (at, (class, what)) in self.legend.iter().enumerate() {
+            @for (at, (class, what)) in entries.iter().enumerate() {
                 @let x = FIGURE.0 + (at % 4) as f64 * FIGURE.1 / 4.0;
                 @let y = legend_y + 18.0 * (at / 4) as f64;
                 rect class=(class) x=(x) y=(y - 9.0) width="10" height="10" {}
                 text.small x=(x + 14.0) y=(y) { (shortened(what, 28)) }
             }
         };
-        let height = legend_y + 18.0 * self.legend.len().div_ceil(4) as f64 + 6.0;
+        let height = legend_y + 18.0 * entries.len().div_ceil(4) as f64 + 6.0;
         let content = html! { @for row in &rows { (row) } (ticks) (legend) };
         let label = format!("Timeline of {} cycles", grouped(self.end));
         Picture { size: (FIGURE.0 + FIGURE.1 + 20.0, height), label, content }

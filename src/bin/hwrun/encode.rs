@@ -2,6 +2,7 @@
 
 use super::session::{On, Session, compare};
 use anyhow::{Context, Result, anyhow, bail};
+use kiln::artifacts;
 use kiln::dsl::array::Design;
 use kiln::hw::xrt_sys::Xrt;
 use kiln::hw::{Artifacts, RunError, Runner};
@@ -154,8 +155,16 @@ fn load(session: &Session, folder: &Path, designs: &[&Design]) -> Result<BTreeMa
     for design in designs {
         let of = folder.join(&design.name);
         let checked = session.read(&of).and_then(|found| {
-            let of_model = "help: `kiln emit --encoder` with this model and scheme, and build it again";
-            session.is_of(&found, design).map_err(|e| anyhow!("{e:#}\n{of_model}"))?;
+            let ours = artifacts::bundle(design, session.device())?.manifest.content;
+            if found.manifest.content != ours {
+                bail!(
+                    "{}: content {}, this model's design {} is {ours}\nhelp: `kiln emit --encoder` with this model and scheme, and build it again",
+                    of.display(),
+                    found.manifest.content,
+                    design.name
+                );
+            }
+            session.is_of(&found, design)?;
             Ok(found)
         });
         match checked {
